@@ -1,0 +1,46 @@
+# The commands of this project. `make demo` and `make test` do all their own set-up.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PROFILE ?= release
+CALZONE := target/$(PROFILE)/calzone
+
+.PHONY: help demo test plugins build lint bench
+
+help:            ## Lists these commands
+	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | sort
+
+demo:            ## Runs the pizza shop on the embedded log (BOOTSTRAP=host:port: on that Kafka)
+	@tests/setup/packages.sh build
+	@tests/setup/packages.sh guests
+	@cargo build --release --locked -p calzone-server
+	@plugins/build.sh
+	@python3 plugins/pizza/demo.py --calzone target/release/calzone $(if $(BOOTSTRAP),--bootstrap $(BOOTSTRAP))
+
+plugins:         ## Builds every guest into target/plugins/<name>.wasm
+	@tests/setup/packages.sh build
+	@tests/setup/packages.sh guests
+	@plugins/build.sh
+
+build:           ## Builds the server
+	@tests/setup/packages.sh build
+	@cargo build --release --locked -p calzone-server
+
+test:            ## Runs every test, on a real Apache Kafka that it starts and stops
+	@tests/setup/packages.sh build
+	@tests/setup/packages.sh guests
+	@tests/setup/packages.sh test
+	@tests/run.sh
+
+bench:           ## Measures against a hand-written loop and Kafka Streams (QUICK=1: in under 3 minutes)
+	@tests/setup/packages.sh build
+	@tests/setup/packages.sh test
+	@cargo build --release --locked -p calzone-server
+	@CARGO_TARGET_DIR=$(CURDIR)/target/bench cargo build --release --manifest-path tests/bench/rust/Cargo.toml
+	@mvn -B -q -f tests/bench/streams/pom.xml package dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/bench/streams/libs
+	@python3 tests/bench/bench.py --calzone target/release/calzone $(if $(QUICK),--quick) $(BENCH)
+
+lint:            ## Formatting, clippy and dependency rules
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: dependency rules not checked"; fi

@@ -1,0 +1,309 @@
+//! Plugins for Calzone, in Rust.
+//!
+//! A function, whole:
+//!
+//! ```
+//! # #![allow(clippy::needless_doctest_main)]
+//! use calzone_guest::{function, plugin};
+//!
+//! /// Greets someone.
+//! #[function("greet(varchar) -> varchar")]
+//! fn greet(name: &str) -> String {
+//!     format!("Hello, {name}!")
+//! }
+//!
+//! plugin!(functions: [greet]);
+//!
+//! # fn main() {
+//! assert_eq!(greet("Ada"), "Hello, Ada!"); // it stays a plain function, to be tested as one
+//! # }
+//! ```
+//!
+//! and a stage:
+//!
+//! ```
+//! use calzone_guest::{plugin, stage};
+//!
+//! /// Adds the number of characters of NAME.
+//! #[stage("name_length BIGINT")]
+//! fn measure(name: &str) -> i64 {
+//!     name.chars().count() as i64
+//! }
+//!
+//! plugin!(stages: [measure]);
+//! # fn main() {}
+//! ```
+//!
+//! A table function gives any number of rows for a row:
+//!
+//! ```
+//! use calzone_guest::{plugin, table_function};
+//!
+//! /// The words of a text, each in a row of its own.
+//! #[table_function("explode_words(varchar) -> varchar")]
+//! fn explode_words(text: &str) -> Vec<String> {
+//!     text.split_whitespace().map(str::to_owned).collect()
+//! }
+//!
+//! plugin!(table_functions: [explode_words]);
+//! # fn main() {}
+//! ```
+//!
+//! and an [`aggregate`](mod@aggregate) function one value for a group:
+//!
+//! ```
+//! use calzone_guest::{aggregate, plugin};
+//!
+//! #[derive(Default)]
+//! struct Longest;
+//!
+//! /// The longest text of a group.
+//! #[aggregate("longest(varchar) -> varchar")]
+//! impl Longest {
+//!     fn initial(&self) -> Option<String> {
+//!         None
+//!     }
+//!
+//!     fn accumulate(&self, longest: &mut Option<String>, text: &str) {
+//!         if longest.as_ref().is_none_or(|l| l.len() < text.len()) {
+//!             *longest = Some(text.to_owned());
+//!         }
+//!     }
+//!
+//!     fn merge(&self, older: Option<String>, newer: Option<String>) -> Option<String> {
+//!         if older.as_ref().map(String::len) < newer.as_ref().map(String::len) { newer } else { older }
+//!     }
+//!
+//!     fn result(&self, longest: &Option<String>) -> Option<String> {
+//!         longest.clone()
+//!     }
+//! }
+//!
+//! plugin!(aggregates: [Longest]);
+//! # fn main() {}
+//! ```
+//!
+//! | SQL | Rust |
+//! |---|---|
+//! | BOOLEAN, INTEGER, BIGINT, DOUBLE | `bool`, `i32`, `i64`, `f64` |
+//! | VARCHAR | `&str` or `String`; result: `String` or `&'static str` |
+//! | BYTES | `&[u8]` or `Vec<u8>`; result: `Vec<u8>` |
+//! | DECIMAL, DATE, TIME, TIMESTAMP | [`Decimal`], [`Date`], [`Time`], [`Timestamp`] |
+//! | `ARRAY<T>`, `MAP<K, V>` | `Vec<T>`, `BTreeMap<K, V>` |
+//! | `T...` | [`Variadic<T>`] |
+//! | STRUCT, `T`, `any` | [`Value`] |
+//!
+//! An `Option` takes or gives null; a parameter that is not an `Option` makes the result null where it is null, without
+//! calling the function. A `Result` gives that row an error. `&mut` [`Random`] and `&` [`Settings`] are parameters of their
+//! own that stand in no signature.
+
+extern crate self as calzone_guest;
+
+pub mod aggregate;
+pub mod argument;
+pub mod bindings;
+pub mod capability;
+pub mod column;
+pub mod function;
+pub mod output;
+pub mod sql_type;
+pub mod stage;
+pub mod state;
+pub mod table_function;
+pub mod value;
+pub mod value_output;
+
+pub use aggregate::AggregateFunction;
+pub use argument::Variadic;
+pub use calzone_guest_macros::{State, aggregate, function, stage, table_function};
+pub use capability::{Random, Settings, log, now};
+pub use function::Function;
+pub use sql_type::SqlType;
+pub use stage::{Plan, Row, Rows, Stage};
+pub use state::State;
+pub use table_function::TableFunction;
+pub use value::{Date, Decimal, Time, Timestamp, Value};
+
+/// Makes the component out of functions and stages:
+/// `plugin!(functions: [mask], table_functions: [words], aggregates: [Longest], stages: [sauce])`.
+///
+/// Author and version are those of `Cargo.toml`. Outside wasm32 it only checks the names, so that tests run natively.
+#[macro_export]
+macro_rules! plugin {
+    ($($kind:ident: [$($item:ident),* $(,)?]),* $(,)?) => {
+        $($crate::kind_of_plugin!($kind: $($item),*);)*
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! kind_of_plugin {
+    (functions: $($item:ident),*) => { $crate::functions_of_plugin!($($item),*); };
+    (table_functions: $($item:ident),*) => { $crate::table_functions_of_plugin!($($item),*); };
+    (aggregates: $($item:ident),*) => { $crate::aggregates_of_plugin!($($item),*); };
+    (stages: $($item:ident),*) => { $crate::stages_of_plugin!($($item),*); };
+    ($other:ident: $($item:ident),*) => {
+        compile_error!("a plugin has functions, table_functions, aggregates and stages");
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! functions_of_plugin {
+    ($($function:ident),*) => {
+        const _: () = {
+            use $crate::bindings::scalar_function::exports::calzone::plugin::scalar_functions as wit;
+
+            static FUNCTIONS: &[$crate::Function] = &[$($function::FUNCTION),*];
+            struct Functions;
+
+            impl wit::Guest for Functions {
+                fn describe() -> wit::Description {
+                    $crate::function::describe(env!("CARGO_PKG_AUTHORS"), env!("CARGO_PKG_VERSION"), FUNCTIONS)
+                }
+
+                fn return_type(name: String, signature: u32, arguments: Vec<wit::Argument>) -> Result<String, String> {
+                    $crate::function::return_type(FUNCTIONS, &name, signature, arguments)
+                }
+
+                fn bind(
+                    name: String,
+                    signature: u32,
+                    arguments: Vec<String>,
+                    returns: String,
+                    settings: Vec<wit::Setting>,
+                ) -> Result<(), String> {
+                    $crate::function::bind(FUNCTIONS, &name, signature, &arguments, &returns, settings)
+                }
+
+                fn call(rows: u32, arguments: Vec<wit::Column>) -> Result<wit::Answer, String> {
+                    $crate::function::call(rows, &arguments)
+                }
+            }
+
+            #[cfg(target_arch = "wasm32")]
+            $crate::bindings::scalar_function::export_scalar_function!(
+                Functions with_types_in $crate::bindings::scalar_function
+            );
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! table_functions_of_plugin {
+    ($($function:ident),*) => {
+        const _: () = {
+            use $crate::bindings::table_function::exports::calzone::plugin::table_functions as wit;
+
+            static FUNCTIONS: &[$crate::TableFunction] = &[$($function::TABLE_FUNCTION),*];
+            struct TableFunctions;
+
+            impl wit::Guest for TableFunctions {
+                fn describe() -> wit::Description {
+                    $crate::table_function::describe(env!("CARGO_PKG_AUTHORS"), env!("CARGO_PKG_VERSION"), FUNCTIONS)
+                }
+
+                fn return_type(name: String, signature: u32, arguments: Vec<wit::Argument>) -> Result<String, String> {
+                    $crate::table_function::return_type(FUNCTIONS, &name, signature, arguments)
+                }
+
+                fn bind(
+                    name: String,
+                    signature: u32,
+                    arguments: Vec<String>,
+                    returns: String,
+                    settings: Vec<wit::Setting>,
+                ) -> Result<(), String> {
+                    $crate::table_function::bind(FUNCTIONS, &name, signature, &arguments, &returns, settings)
+                }
+
+                fn call(rows: u32, arguments: Vec<wit::Column>) -> Result<wit::Answer, String> {
+                    $crate::table_function::call(rows, &arguments)
+                }
+            }
+
+            #[cfg(target_arch = "wasm32")]
+            $crate::bindings::table_function::export_table_function!(
+                TableFunctions with_types_in $crate::bindings::table_function
+            );
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! aggregates_of_plugin {
+    ($($aggregate:ident),*) => {
+        const _: () = {
+            use $crate::bindings::aggregate_function::exports::calzone::plugin::aggregate_functions as wit;
+
+            static FUNCTIONS: &[$crate::AggregateFunction] = &[$($aggregate::AGGREGATE),*];
+            struct Aggregates;
+
+            impl wit::Guest for Aggregates {
+                fn describe() -> wit::Description {
+                    $crate::aggregate::describe(env!("CARGO_PKG_AUTHORS"), env!("CARGO_PKG_VERSION"), FUNCTIONS)
+                }
+
+                fn return_type(name: String, signature: u32, arguments: Vec<wit::Argument>) -> Result<String, String> {
+                    $crate::aggregate::return_type(FUNCTIONS, &name, signature, arguments)
+                }
+
+                fn bind(
+                    name: String,
+                    signature: u32,
+                    arguments: Vec<String>,
+                    literals: wit::Literals,
+                    returns: String,
+                    settings: Vec<wit::Setting>,
+                ) -> Result<(), String> {
+                    $crate::aggregate::bind(FUNCTIONS, &name, signature, &arguments, literals, &returns, settings)
+                }
+
+                fn update(batch: wit::Batch) -> Result<wit::Answer, String> {
+                    $crate::aggregate::update(&batch)
+                }
+
+                fn merge(older: wit::Column, newer: wit::Column) -> Result<wit::Column, String> {
+                    $crate::aggregate::merge(&older, &newer)
+                }
+            }
+
+            #[cfg(target_arch = "wasm32")]
+            $crate::bindings::aggregate_function::export_aggregate_function!(
+                Aggregates with_types_in $crate::bindings::aggregate_function
+            );
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! stages_of_plugin {
+    ($($stage:ident),*) => {
+        const _: () = {
+            use $crate::bindings::stage::exports::calzone::plugin::stages as wit;
+
+            static STAGES: &[$crate::stage::StageEntry] = &[$($stage::STAGE),*];
+            struct Stages;
+
+            impl wit::Guest for Stages {
+                fn describe() -> wit::Description {
+                    $crate::stage::describe(env!("CARGO_PKG_AUTHORS"), env!("CARGO_PKG_VERSION"), STAGES)
+                }
+
+                fn open(name: String, settings: Vec<wit::Setting>, input: Vec<wit::InputColumn>) -> Result<wit::Plan, String> {
+                    $crate::stage::open(STAGES, &name, settings, input)
+                }
+
+                fn process(batch: wit::Batch) -> Result<wit::Answer, String> {
+                    $crate::stage::process(&batch)
+                }
+            }
+
+            #[cfg(target_arch = "wasm32")]
+            $crate::bindings::stage::export_stage!(Stages with_types_in $crate::bindings::stage);
+        };
+    };
+}

@@ -1,0 +1,19 @@
+//! Revisions of plugins becoming known.
+
+use crate::plugins::{Plugin, Revision};
+use crate::state::State;
+
+/// Adds a revision. The first of a plugin is active whatever was asked.
+pub fn add_revision(state: &mut State, name: &str, revision: i64, sha256: &str, bytes: usize, activate: bool) {
+    let plugin = state.plugins.entry(name.to_owned()).or_insert_with(|| Plugin {
+        name: name.to_owned(),
+        revisions: Vec::new(),
+        active: 0,
+    });
+    // Two servers may have taken uploads at the same time; the log's order decides, and numbers stay dense.
+    let revision = revision.max(plugin.revisions.last().map_or(0, |r| r.revision) + 1);
+    plugin.revisions.push(Revision { revision, sha256: sha256.to_owned(), bytes });
+    if activate || plugin.active == 0 {
+        plugin.active = revision;
+    }
+}

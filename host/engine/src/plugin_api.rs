@@ -1,0 +1,196 @@
+//! Uploading, listing and deleting plugins.
+
+use std::sync::Arc;
+
+use calzone_sandbox::Component;
+
+use crate::answer::{PluginSummary, RevisionSummary};
+use crate::command::{Command, CommandBody};
+use crate::engine::Engine;
+use crate::error::ErrorKind;
+use crate::plugins::{Plugin, hash};
+use crate::query::now_ms;
+use crate::state::State;
+use crate::{Session, StatementError};
+
+/// What became of an upload.
+#[derive(Clone, Debug)]
+pub struct Uploaded {
+    pub name: String,
+    pub revision: RevisionSummary,
+    /// False if the same bytes were the plugin's newest or any earlier revision already.
+    pub created: bool,
+}
+
+/// Longest name of a plugin.
+const NAME_LENGTH_MAX: usize = 64;
+
+impl Engine {
+    /// Takes a component as the next revision of a plugin. Nothing of a refused upload stays.
+    pub fn upload_plugin(&self, name: &str, bytes: &[u8], activate: bool) -> Result<Uploaded, StatementError> {
+        check_name(name)?;
+        let sha256 = hash(bytes);
+        if let Some(known) = self.known_revision(name, &sha256)? {
+            if activate && !known.revision.active {
+                self.use_revision(name, known.revision.revision)?;
+                return self
+                    .known_revision(name, &sha256)?
+                    .ok_or_else(|| StatementError::internal("the plugin vanished while it was activated"));
+            }
+            return Ok(known);
+        }
+        // Compiling may take seconds: other statements go on meanwhile.
+        self.plugin_store.check(name, bytes)?;
+        let revision = {
+            let _order = self.submitting.lock().expect("no panic while holding the lock");
+            if let Some(known) = self.known_revision(name, &sha256)? {
+                return Ok(known);
+            }
+            self.plugin_store.keep(&sha256, bytes, now_ms())?;
+            let (revision, first) = {
+                let state = self.state.read().expect("no panic while holding the lock");
+                let newest = state.plugins.get(name).and_then(|p| p.revisions.last()).map_or(0, |r| r.revision);
+                (newest + 1, newest == 0)
+            };
+            let body = CommandBody::PluginRevision {
+                name: name.into(),
+                revision,
+                sha256: sha256.clone(),
+                bytes: bytes.len(),
+                activate: first,
+            };
+            let offset = self
+                .statement_log
+                .append(&format!("plugin/`{name}`/upload"), &Command::new(body), now_ms())
+                .map_err(|e| StatementError::internal(format!("the upload could not be written to the statement log: {e}")))?;
+            self.await_applied(offset)?;
+            revision
+        };
+        if activate && revision > 1 {
+            self.use_revision(name, revision)?;
+        }
+        let mut uploaded = self
+            .known_revision(name, &sha256)?
+            .ok_or_else(|| StatementError::internal("the upload was written but is not there"))?;
+        uploaded.created = true;
+        Ok(uploaded)
+    }
+
+    fn use_revision(&self, name: &str, revision: i64) -> Result<(), StatementError> {
+        let statement = format!("ALTER PLUGIN {} USE REVISION {revision};", calzone_sql::quote_name(name));
+        self.execute(&statement, &Session::default()).map(|_| ())
+    }
+
+    fn known_revision(&self, name: &str, sha256: &str) -> Result<Option<Uploaded>, StatementError> {
+        let state = self.state.read().expect("no panic while holding the lock");
+        let Some(plugin) = state.plugins.get(name) else { return Ok(None) };
+        let Some(revision) = plugin.revisions.iter().find(|r| r.sha256 == sha256).map(|r| r.revision) else { return Ok(None) };
+        let summary = self.summarize(&state, plugin)?;
+        let revision = summary.revisions.into_iter().find(|r| r.revision == revision);
+        Ok(revision.map(|revision| Uploaded { name: name.to_owned(), revision, created: false }))
+    }
+
+    /// All plugins by name.
+    pub fn plugins(&self) -> Result<Vec<PluginSummary>, StatementError> {
+        let state = self.state.read().expect("no panic while holding the lock");
+        state.plugins.values().map(|p| self.summarize(&state, p)).collect()
+    }
+
+    /// One plugin with its revisions.
+    pub fn plugin(&self, name: &str) -> Result<PluginSummary, StatementError> {
+        let state = self.state.read().expect("no panic while holding the lock");
+        let plugin = state.plugins.get(name).ok_or_else(|| no_such_plugin(name))?;
+        self.summarize(&state, plugin)
+    }
+
+    /// A revision's bytes, as they were uploaded.
+    pub fn plugin_bytes(&self, name: &str, revision: i64) -> Result<Vec<u8>, StatementError> {
+        let sha256 = {
+            let state = self.state.read().expect("no panic while holding the lock");
+            let plugin = state.plugins.get(name).ok_or_else(|| no_such_plugin(name))?;
+            let found = plugin.revision(revision).ok_or_else(|| {
+                let there: Vec<String> = plugin.revisions.iter().map(|r| r.revision.to_string()).collect();
+                StatementError::new(
+                    ErrorKind::NotFound,
+                    format!("Plugin '{name}' has no revision {revision}; it has: {}.", there.join(", ")),
+                )
+            })?;
+            found.sha256.clone()
+        };
+        self.plugin_store.bytes(&sha256)
+    }
+
+    /// Deletes a plugin that nothing uses.
+    pub fn delete_plugin(&self, name: &str) -> Result<(), StatementError> {
+        let _order = self.submitting.lock().expect("no panic while holding the lock");
+        {
+            let state = self.state.read().expect("no panic while holding the lock");
+            if !state.plugins.contains_key(name) {
+                return Err(no_such_plugin(name));
+            }
+            let users = state.users_of_plugin(name);
+            if !users.is_empty() {
+                let message = format!("Plugin '{name}' is in use by {}; drop them first.", users.join(", "));
+                return Err(StatementError::new(ErrorKind::Conflict, message));
+            }
+        }
+        let command = Command::new(CommandBody::PluginDeleted { name: name.to_owned() });
+        let offset = self
+            .statement_log
+            .append(&format!("plugin/`{name}`/delete"), &command, now_ms())
+            .map_err(|e| StatementError::internal(format!("the deletion could not be written to the statement log: {e}")))?;
+        self.await_applied(offset)
+    }
+
+    /// A plugin with what its components say of themselves.
+    pub(crate) fn summarize(&self, state: &State, plugin: &Plugin) -> Result<PluginSummary, StatementError> {
+        let mut revisions = Vec::with_capacity(plugin.revisions.len());
+        let mut active: Option<Arc<Component>> = None;
+        for revision in &plugin.revisions {
+            let component = self.plugin_store.component(&plugin.name, &revision.sha256)?;
+            revisions.push(RevisionSummary {
+                revision: revision.revision,
+                sha256: revision.sha256.clone(),
+                bytes: revision.bytes,
+                active: revision.revision == plugin.active,
+                functions: component.description.functions.iter().map(|f| f.name.clone()).collect(),
+                stages: component.description.stages.iter().map(|s| s.name.clone()).collect(),
+                imports: component.imports.clone(),
+            });
+            if revision.revision == plugin.active {
+                active = Some(component);
+            }
+        }
+        let text = |get: fn(&calzone_sandbox::Description) -> &String| {
+            active.as_ref().map(|c| get(&c.description).clone()).unwrap_or_default()
+        };
+        Ok(PluginSummary {
+            name: plugin.name.clone(),
+            active: plugin.active,
+            author: text(|d| &d.author),
+            version: text(|d| &d.version),
+            revisions,
+            used_by: state.users_of_plugin(&plugin.name),
+        })
+    }
+}
+
+fn no_such_plugin(name: &str) -> StatementError {
+    StatementError::new(
+        ErrorKind::NotFound,
+        format!("There is no plugin '{name}'. SHOW PLUGINS lists those there are; PUT /plugins/{name} uploads one."),
+    )
+}
+
+fn check_name(name: &str) -> Result<(), StatementError> {
+    let good = !name.is_empty()
+        && name.len() <= NAME_LENGTH_MAX
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if good {
+        return Ok(());
+    }
+    Err(StatementError::bad_request(format!(
+        "'{name}' cannot be a plugin's name: use at most {NAME_LENGTH_MAX} letters, digits, '-' and '_', beginning with a letter."
+    )))
+}

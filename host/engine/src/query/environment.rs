@@ -1,0 +1,183 @@
+//! What tasks get from outside: stores, plugin instances.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use calzone_exec::{Environment, Stage, StageAnswer, StoreSpec, TaskStore};
+use calzone_functions::{Aggregate, Binding, Scalar};
+use calzone_plan::plan::{PluginUse, StageStep};
+use calzone_sandbox::{Component, Grants, StageBatch, StageInstance};
+use calzone_state::{Database, MemoryStore, TransactionStore};
+use calzone_types::{Batch, Header, Schema, SqlType, Value};
+
+use super::QueryStatistics;
+
+/// Which revision of each plugin a query uses.
+pub type Bindings = BTreeMap<PluginUse, PluginBinding>;
+
+/// One function's or stage's code.
+#[derive(Clone)]
+pub struct PluginBinding {
+    pub revision: i64,
+    pub component: Arc<Component>,
+    pub grants: Grants,
+}
+
+/// Gives tasks of one query what they need.
+pub struct TaskEnvironment {
+    pub bindings: Arc<Bindings>,
+    /// Where stores live; `None` keeps them in memory, for transient queries.
+    pub stores: Option<StoreHome>,
+    pub statistics: Arc<QueryStatistics>,
+    /// Partition of the task that is being made.
+    pub partition: i32,
+}
+
+/// Folder of a query's stores in the server's database.
+#[derive(Clone)]
+pub struct StoreHome {
+    pub database: Database,
+    pub query_id: String,
+}
+
+impl StoreHome {
+    /// Keyspace that holds a store's partitions.
+    pub fn keyspace_name(&self, store: &str) -> String {
+        format!("store-{}-{store}", self.query_id)
+    }
+
+    /// A partition of a store, with what was committed.
+    pub fn open(&self, store: &str, partition: i32) -> Result<TransactionStore, calzone_state::StateError> {
+        let keyspace = self.database.keyspace(&self.keyspace_name(store))?;
+        Ok(TransactionStore::new(keyspace, &partition_prefix(partition)))
+    }
+}
+
+/// What a partition's keys begin with, inside the keyspace of its store.
+pub fn partition_prefix(partition: i32) -> [u8; 4] {
+    partition.to_be_bytes()
+}
+
+impl TaskEnvironment {
+    /// For queries that keep nothing: stores are in memory.
+    pub fn transient(bindings: Arc<Bindings>, statistics: Arc<QueryStatistics>) -> TaskEnvironment {
+        TaskEnvironment { bindings, stores: None, statistics, partition: 0 }
+    }
+
+    fn function(&self, plugin: &str, function: &str) -> Result<&PluginBinding, String> {
+        self.bindings
+            .iter()
+            .find(|(used, _)| &*used.plugin == plugin && &*used.item == function)
+            .map(|(_, code)| code)
+            .ok_or_else(|| format!("no revision of plugin `{plugin}` was given for its function `{function}`"))
+    }
+}
+
+impl Environment for TaskEnvironment {
+    fn scalar(&mut self, plugin: &str, function: &str, binding: &Binding) -> Result<Box<dyn Scalar>, String> {
+        let code = self.function(plugin, function)?;
+        let instance = code.component.instantiate_scalar(function, binding, &code.grants).map_err(|e| e.to_string())?;
+        Ok(Box::new(instance))
+    }
+
+    fn stage(&mut self, step: &StageStep) -> Result<Box<dyn Stage>, String> {
+        let (_, code) = self
+            .bindings
+            .iter()
+            .find(|(used, _)| used.name == step.name && used.plugin == step.plugin)
+            .ok_or_else(|| format!("no revision of plugin `{}` was given for stage `{}`", step.plugin, step.name))?;
+        let input = stage_schema(step);
+        let instance =
+            code.component.instantiate_stage(&step.stage, &step.config, &input, &code.grants).map_err(|e| e.to_string())?;
+        let label = format!("{}@{}", step.plugin, code.revision);
+        let header = step.revision_header.then(|| ("calzone.revision".into(), Some(label.into_bytes())));
+        Ok(Box::new(PluginStage { instance, header, statistics: self.statistics.clone(), partition: self.partition }))
+    }
+
+    fn aggregate(
+        &mut self,
+        plugin: &str,
+        function: &str,
+        binding: &Binding,
+        init: &[Value],
+        _: &SqlType,
+    ) -> Result<Arc<dyn Aggregate>, String> {
+        let code = self.function(plugin, function)?;
+        let instance = code.component.instantiate_aggregate(function, binding, init, &code.grants).map_err(|e| e.to_string())?;
+        Ok(Arc::new(instance))
+    }
+
+    fn store(&mut self, spec: &StoreSpec, partition: i32) -> Result<Box<dyn TaskStore>, String> {
+        match &self.stores {
+            None => Ok(Box::new(MemoryStore::new())),
+            Some(home) => Ok(Box::new(home.open(&spec.name, partition).map_err(|e| e.to_string())?)),
+        }
+    }
+}
+
+/// The schema that a stage was opened with when it was planned: all columns of its input.
+pub fn stage_schema(step: &StageStep) -> Schema {
+    let output = &step.input.output;
+    Schema::new(output.columns.iter().enumerate().map(|(i, column)| calzone_types::Column {
+        name: column.name.clone(),
+        ty: column.ty.clone(),
+        namespace: if output.key.contains(&i) { calzone_types::Namespace::Key } else { calzone_types::Namespace::Value },
+    }))
+}
+
+/// A plugin's stage as the operators see it.
+struct PluginStage {
+    instance: StageInstance,
+    /// Put on each row that leaves the stage.
+    header: Option<Header>,
+    statistics: Arc<QueryStatistics>,
+    partition: i32,
+}
+
+impl Stage for PluginStage {
+    fn process(&mut self, input: &Batch) -> StageAnswer {
+        let started = Instant::now();
+        let plan = self.instance.plan();
+        let batch = StageBatch {
+            columns: plan.reads.iter().map(|&i| input.new.columns[i].clone()).collect(),
+            timestamps: input.timestamps.clone(),
+            headers: if plan.wants_headers { input.headers.clone() } else { None },
+            origin: input.origin.clone(),
+        };
+        let answer = self.instance.process(&batch);
+        self.statistics.guest_time(self.partition, started.elapsed(), input.len(), answer.errors.len());
+        let headers = match &self.header {
+            None => answer.headers,
+            Some(header) => Some(with_header(input, answer.headers, &answer.source_rows, header)),
+        };
+        StageAnswer {
+            source_rows: answer.source_rows,
+            columns: answer.columns,
+            timestamps: answer.timestamps,
+            headers,
+            errors: answer.errors,
+        }
+    }
+}
+
+/// The rows' headers with one more; an older one of that name is replaced, so that a chain of stages shows its last.
+fn with_header(input: &Batch, guest: Option<Vec<Arc<[Header]>>>, source_rows: &[u32], header: &Header) -> Vec<Arc<[Header]>> {
+    let none: Arc<[Header]> = Arc::new([]);
+    let alone: Arc<[Header]> = Arc::new([header.clone()]);
+    source_rows
+        .iter()
+        .enumerate()
+        .map(|(out, &row)| {
+            let present = match (&guest, &input.headers) {
+                (Some(guest), _) => &guest[out],
+                (None, Some(headers)) => &headers[row as usize],
+                (None, None) => &none,
+            };
+            if present.is_empty() {
+                return alone.clone();
+            }
+            present.iter().filter(|h| h.0 != header.0).chain([header]).cloned().collect()
+        })
+        .collect()
+}

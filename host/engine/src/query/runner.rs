@@ -1,0 +1,706 @@
+//! A persistent query's thread: polls its inputs, runs its tasks, commits.
+//!
+//! Outputs, store changes, input offsets and the plugin revisions in force commit together. A new revision is taken right
+//! after a commit and before the next record, so a revision always begins at a committed offset: after a crash the
+//! same records meet the same revision.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use calzone_exec::{Changelog, ExecError, OutputTopic, StoreSpec, Task, TaskOutput, Topology};
+use calzone_log::{
+    Assignment, CommitOutcome, Event, Fetched, Log, LogError, LogKind, StartOffset, TopicPartition, Worker, WorkerOptions,
+};
+use calzone_state::{Database, Durability, TransactionStore, WriteBatch};
+use calzone_types::{RecordBatch, RecordRef};
+
+use super::{Bindings, QueryStatistics, StoreHome, TaskEnvironment, partition_prefix};
+use crate::answer::QueryState;
+use crate::options::BATCH_RECORDS_MAX;
+use crate::processing_log::ProcessingLog;
+use crate::revisions::RevisionHistory;
+
+/// First and longest wait before a failed query is tried again.
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+const RETRY_LONGEST: Duration = Duration::from_secs(15);
+
+/// How long a poll waits for records when there is nothing to commit.
+const IDLE_POLL: Duration = Duration::from_millis(500);
+
+/// A changelog that gives nothing for this long is given up, and tried again.
+const RESTORE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Output that may wait for a commit; more than this is committed early, so that memory stays bounded.
+const UNCOMMITTED_BYTES_MAX: usize = 32 << 20;
+
+/// What a query is started with.
+pub struct RunnerOptions {
+    pub query_id: String,
+    pub topology: Topology,
+    pub worker: WorkerOptions,
+    pub sink_topic: Option<String>,
+    /// At most this long between two commits while records flow.
+    pub commit_interval: Duration,
+    /// Commit as soon as the inputs are drained: a commit makes outputs visible.
+    pub commit_when_idle: bool,
+    pub bindings: Arc<Bindings>,
+    pub paused: bool,
+}
+
+/// What a query's thread is told.
+enum Control {
+    Pause,
+    Resume,
+    /// Use these revisions from the next record on; answered when the boundary was taken.
+    Rebind(Arc<Bindings>),
+    Stop,
+}
+
+/// The way to a running query.
+pub struct RunnerHandle {
+    pub statistics: Arc<QueryStatistics>,
+    shared: Arc<Shared>,
+    control: Sender<Control>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread tells others.
+struct Shared {
+    state: Mutex<QueryState>,
+    /// (milliseconds since the epoch, message), newest last; bounded.
+    errors: Mutex<Vec<(i64, String)>>,
+    wake: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+    stopping: AtomicBool,
+    /// How often other revisions were asked for, and how many of those requests records have begun to meet.
+    rebinds_asked: AtomicU64,
+    rebinds_taken: AtomicU64,
+}
+
+/// Errors kept for EXPLAIN.
+const ERRORS_KEPT: usize = 10;
+
+impl RunnerHandle {
+    pub fn state(&self) -> QueryState {
+        *self.shared.state.lock().expect("no panic while holding the lock")
+    }
+
+    pub fn errors(&self) -> Vec<(i64, String)> {
+        self.shared.errors.lock().expect("no panic while holding the lock").clone()
+    }
+
+    pub fn pause(&self) {
+        self.tell(Control::Pause);
+    }
+
+    pub fn resume(&self) {
+        self.tell(Control::Resume);
+    }
+
+    /// Gives the query other plugin revisions, from its next commit on.
+    pub fn rebind(&self, bindings: Arc<Bindings>) {
+        self.shared.rebinds_asked.fetch_add(1, Ordering::AcqRel);
+        self.tell(Control::Rebind(bindings));
+    }
+
+    /// Has the query taken every revision it was given, at all its partitions?
+    pub fn has_taken_revisions(&self) -> bool {
+        self.shared.rebinds_taken.load(Ordering::Acquire) >= self.shared.rebinds_asked.load(Ordering::Acquire)
+    }
+
+    /// Asks the query to commit and end; [`RunnerHandle::join`] waits for it.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.tell(Control::Stop);
+    }
+
+    /// Waits until the thread has ended.
+    pub fn join(&self) {
+        if let Some(thread) = self.thread.lock().expect("no panic while holding the lock").take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a query's thread panicked while stopping");
+        }
+    }
+
+    fn tell(&self, control: Control) {
+        // The thread may have ended by itself; then there is nobody left to tell.
+        let _ = self.control.send(control);
+        if let Some(wake) = &*self.shared.wake.lock().expect("no panic while holding the lock") {
+            wake();
+        }
+    }
+}
+
+/// The thread's own side.
+pub struct Runner {
+    options: RunnerOptions,
+    log: Arc<dyn Log>,
+    database: Database,
+    processing_log: Arc<ProcessingLog>,
+    statistics: Arc<QueryStatistics>,
+    shared: Arc<Shared>,
+    control: Receiver<Control>,
+    bindings: Arc<Bindings>,
+    rebinds_seen: u64,
+    paused: bool,
+}
+
+/// What lives from one worker to its end: after an error all of it is built anew from the last commit.
+struct Work {
+    worker: Box<dyn Worker>,
+    /// By (part, partition).
+    tasks: BTreeMap<(usize, i32), Task>,
+    assigned: BTreeMap<TopicPartition, Position>,
+    output: TaskOutput,
+    dirty: bool,
+    last_commit: Instant,
+}
+
+/// How far an input partition was read, and which revisions it has met.
+struct Position {
+    next_offset: i64,
+    revisions: RevisionHistory,
+}
+
+/// Why the loop ended.
+enum End {
+    Stopped,
+    Failed(Failure),
+}
+
+/// A failure, by what to do about it.
+enum Failure {
+    /// Try again from the last commit.
+    Retry(String),
+    /// The same records would fail again: wait for the user.
+    Fatal(String),
+}
+
+impl From<LogError> for Failure {
+    fn from(e: LogError) -> Failure {
+        if e.is_retriable() { Failure::Retry(e.to_string()) } else { Failure::Fatal(e.to_string()) }
+    }
+}
+
+impl From<ExecError> for Failure {
+    fn from(e: ExecError) -> Failure {
+        Failure::Fatal(e.to_string())
+    }
+}
+
+impl From<calzone_state::StateError> for Failure {
+    fn from(e: calzone_state::StateError) -> Failure {
+        Failure::Fatal(e.to_string())
+    }
+}
+
+impl Runner {
+    /// Starts the query's thread.
+    pub fn start(
+        options: RunnerOptions,
+        log: Arc<dyn Log>,
+        database: Database,
+        processing_log: Arc<ProcessingLog>,
+    ) -> std::io::Result<RunnerHandle> {
+        let (sender, control) = channel();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(if options.paused { QueryState::Paused } else { QueryState::Running }),
+            errors: Mutex::default(),
+            wake: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            rebinds_asked: AtomicU64::new(0),
+            rebinds_taken: AtomicU64::new(0),
+        });
+        let statistics = Arc::new(QueryStatistics::default());
+        let name = format!("query-{}", options.query_id);
+        let mut runner = Runner {
+            bindings: options.bindings.clone(),
+            rebinds_seen: 0,
+            paused: options.paused,
+            options,
+            log,
+            database,
+            processing_log,
+            statistics: statistics.clone(),
+            shared: shared.clone(),
+            control,
+        };
+        let thread = std::thread::Builder::new().name(name).spawn(move || runner.run())?;
+        Ok(RunnerHandle { statistics, shared, control: sender, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Works until stopped; failures are waited out with a growing pause.
+    fn run(&mut self) {
+        let mut pause = RETRY_FIRST;
+        loop {
+            let started = Instant::now();
+            let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.work())).unwrap_or_else(|_| {
+                End::Failed(Failure::Fatal("a fault of the server: the query's thread panicked; see the server's log".into()))
+            });
+            *self.shared.wake.lock().expect("no panic while holding the lock") = None;
+            match end {
+                End::Stopped => return,
+                End::Failed(failure) => {
+                    if started.elapsed() > RETRY_LONGEST {
+                        pause = RETRY_FIRST;
+                    }
+                    let (message, fatal) = match failure {
+                        Failure::Retry(message) => (message, false),
+                        Failure::Fatal(message) => (message, true),
+                    };
+                    tracing::error!(query = %self.options.query_id, %message, retry_in_ms = pause.as_millis() as u64, "query failed");
+                    self.note_error(message, fatal);
+                    if self.wait_after_failure(pause) {
+                        return;
+                    }
+                    pause = (pause * 2).min(RETRY_LONGEST);
+                }
+            }
+        }
+    }
+
+    fn note_error(&self, message: String, fatal: bool) {
+        let mut errors = self.shared.errors.lock().expect("no panic while holding the lock");
+        errors.push((now_ms(), message));
+        let excess = errors.len().saturating_sub(ERRORS_KEPT);
+        errors.drain(..excess);
+        if fatal {
+            self.set_state(QueryState::Error);
+        }
+    }
+
+    fn set_state(&self, state: QueryState) {
+        *self.shared.state.lock().expect("no panic while holding the lock") = state;
+    }
+
+    /// Waits before the next try; true if the query was stopped meanwhile.
+    fn wait_after_failure(&mut self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            match self.control.recv_timeout(left) {
+                Ok(Control::Stop) | Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return true,
+                Ok(Control::Pause) => self.paused = true,
+                Ok(Control::Resume) => self.paused = false,
+                Ok(Control::Rebind(bindings)) => {
+                    self.bindings = bindings;
+                    self.rebinds_seen += 1;
+                }
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => return false,
+            }
+        }
+        false
+    }
+
+    fn work(&mut self) -> End {
+        match self.try_work() {
+            Ok(()) => End::Stopped,
+            Err(failure) => End::Failed(failure),
+        }
+    }
+
+    fn try_work(&mut self) -> Result<(), Failure> {
+        let worker = self.log.worker(self.options.worker.clone())?;
+        *self.shared.wake.lock().expect("no panic while holding the lock") = Some(worker.wake_handle());
+        let mut work = Work {
+            worker,
+            tasks: BTreeMap::new(),
+            assigned: BTreeMap::new(),
+            output: TaskOutput::default(),
+            dirty: false,
+            last_commit: Instant::now(),
+        };
+        self.set_state(if self.paused { QueryState::Paused } else { QueryState::Running });
+        let result = self.poll_loop(&mut work);
+        if result.is_err() {
+            // What was sent since the last commit must not become visible.
+            if let Err(e) = work.worker.abort() {
+                tracing::warn!(query = %self.options.query_id, error = %e, "uncommitted records could not be dropped at once");
+            }
+        }
+        result
+    }
+
+    fn poll_loop(&mut self, work: &mut Work) -> Result<(), Failure> {
+        let mut events = Vec::new();
+        loop {
+            if self.obey(work)? {
+                return Ok(());
+            }
+            let since_commit = work.last_commit.elapsed();
+            let timeout = if !work.dirty {
+                IDLE_POLL
+            } else if self.options.commit_when_idle {
+                Duration::ZERO
+            } else {
+                self.options.commit_interval.saturating_sub(since_commit)
+            };
+            events.clear();
+            work.worker.poll(&mut events, BATCH_RECORDS_MAX, timeout)?;
+            let mut idle = true;
+            for event in events.drain(..) {
+                match event {
+                    Event::Assigned(assignments) => self.assign(work, assignments)?,
+                    Event::Revoked(partitions) => {
+                        self.commit(work)?;
+                        self.forget(work, &partitions);
+                    }
+                    Event::Lost(partitions) => self.forget(work, &partitions),
+                    Event::Records(fetched) => {
+                        idle = false;
+                        self.process(work, &fetched)?;
+                    }
+                }
+            }
+            let due = work.last_commit.elapsed() >= self.options.commit_interval
+                || (idle && self.options.commit_when_idle)
+                || work.worker.uncommitted_bytes() >= UNCOMMITTED_BYTES_MAX;
+            if work.dirty && due {
+                self.commit(work)?;
+            }
+        }
+    }
+
+    /// Does what others asked for; true if the query shall end.
+    fn obey(&mut self, work: &mut Work) -> Result<bool, Failure> {
+        while let Ok(control) = self.control.try_recv() {
+            match control {
+                Control::Pause if !self.paused => {
+                    self.commit(work)?;
+                    self.paused = true;
+                    let all: Vec<_> = work.assigned.keys().cloned().collect();
+                    work.worker.pause(&all)?;
+                    self.set_state(QueryState::Paused);
+                }
+                Control::Resume if self.paused => {
+                    self.paused = false;
+                    let all: Vec<_> = work.assigned.keys().cloned().collect();
+                    work.worker.resume(&all)?;
+                    self.set_state(QueryState::Running);
+                }
+                Control::Pause | Control::Resume => {}
+                Control::Rebind(bindings) => {
+                    self.commit(work)?;
+                    self.bindings = bindings;
+                    self.rebinds_seen += 1;
+                    self.take_revisions(work);
+                    self.rebuild_tasks(work)?;
+                    // The boundary becomes part of the state at once, so that it is seen even if no record follows.
+                    work.dirty = true;
+                    self.commit(work)?;
+                    self.note_revisions_taken(work);
+                }
+                Control::Stop => {
+                    self.commit(work)?;
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Before the first assignment no partition has met the revisions yet.
+    fn note_revisions_taken(&self, work: &Work) {
+        if !work.assigned.is_empty() {
+            self.shared.rebinds_taken.store(self.rebinds_seen, Ordering::Release);
+        }
+    }
+
+    /// Notes, at each partition's next offset, the revisions that are in force from there.
+    fn take_revisions(&self, work: &mut Work) {
+        for (place, position) in &mut work.assigned {
+            for (used, binding) in self.bindings.iter() {
+                position.revisions.take(&used.name, binding.revision, position.next_offset);
+            }
+            self.show_boundaries(place, position);
+        }
+    }
+
+    fn show_boundaries(&self, place: &TopicPartition, position: &Position) {
+        if let Some(used) = self.bindings.keys().next() {
+            self.statistics.boundaries(place.partition, position.revisions.of(&used.name).to_vec());
+        }
+    }
+
+    fn assign(&self, work: &mut Work, assignments: Vec<Assignment>) -> Result<(), Failure> {
+        let mut starting = BTreeSet::new();
+        for assignment in assignments {
+            let revisions = RevisionHistory::parse(&assignment.metadata);
+            let next_offset = assignment.position;
+            work.assigned.insert(assignment.tp.clone(), Position { next_offset, revisions });
+            for (index, part) in self.options.topology.parts().iter().enumerate() {
+                if part.inputs.iter().any(|topic| **topic == *assignment.tp.topic) {
+                    starting.insert((index, assignment.tp.partition));
+                }
+            }
+        }
+        self.take_revisions(work);
+        for (part, partition) in starting {
+            // Also where a task is there already: after an abort its partitions begin again at what is committed.
+            work.tasks.insert((part, partition), self.restored_task(part, partition, &work.assigned)?);
+        }
+        if self.paused {
+            let all: Vec<_> = work.assigned.keys().cloned().collect();
+            work.worker.pause(&all)?;
+        }
+        self.note_revisions_taken(work);
+        Ok(())
+    }
+
+    fn make_task(&self, part: usize, partition: i32) -> Result<Task, Failure> {
+        let mut environment = TaskEnvironment {
+            bindings: self.bindings.clone(),
+            stores: Some(self.home()),
+            statistics: self.statistics.clone(),
+            partition,
+        };
+        Ok(self.options.topology.parts()[part].task(partition, &mut environment)?)
+    }
+
+    /// Keeps, with the stores that copy a source's topic, how much of it they have.
+    fn keep_source_positions(
+        &self,
+        part: usize,
+        partition: i32,
+        assigned: &BTreeMap<TopicPartition, Position>,
+        batch: &mut WriteBatch,
+    ) -> Result<(), Failure> {
+        for spec in self.options.topology.stores().iter().filter(|s| s.part == part) {
+            let Changelog::Topic(topic) = &spec.changelog else { continue };
+            let place = TopicPartition::new(topic.clone(), partition);
+            if let Some(position) = assigned.get(&place) {
+                self.log.put_changelog_position(batch, &self.position_name(spec, &place), position.next_offset)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rebuild_tasks(&self, work: &mut Work) -> Result<(), Failure> {
+        let keys: Vec<_> = work.tasks.keys().copied().collect();
+        for (part, partition) in keys {
+            work.tasks.insert((part, partition), self.make_task(part, partition)?);
+        }
+        Ok(())
+    }
+
+    /// Drops the tasks of partitions that are somebody else's now.
+    fn forget(&self, work: &mut Work, partitions: &[TopicPartition]) {
+        for place in partitions {
+            work.assigned.remove(place);
+        }
+        let parts = self.options.topology.parts();
+        work.tasks.retain(|(part, partition), _| {
+            work.assigned.keys().any(|p| p.partition == *partition && parts[*part].inputs.iter().any(|t| **t == *p.topic))
+        });
+    }
+
+    /// Makes a task, on Kafka with its stores brought up to what the cluster has. The embedded log keeps stores and
+    /// offsets in one place, so there is nothing to bring.
+    fn restored_task(&self, part: usize, partition: i32, assigned: &BTreeMap<TopicPartition, Position>) -> Result<Task, Failure> {
+        if self.log.kind() == LogKind::Embedded {
+            return self.make_task(part, partition);
+        }
+        let specs: Vec<StoreSpec> = self.options.topology.stores().iter().filter(|s| s.part == part).cloned().collect();
+        for spec in &specs {
+            if let Changelog::Internal(topic) = &spec.changelog {
+                let keyspace = self.database.keyspace(&self.home().keyspace_name(&spec.name))?;
+                let place = TopicPartition::new(topic.clone(), partition);
+                self.replay(spec, &place, &place, None, &mut |records, batch| {
+                    for record in records.iter() {
+                        let Some(key) = record.key else { continue };
+                        let stored = [&partition_prefix(partition)[..], key].concat();
+                        match record.value {
+                            Some(value) => batch.put(&keyspace, &stored, value),
+                            None => batch.delete(&keyspace, &stored),
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        let mut task = self.make_task(part, partition)?;
+        for spec in &specs {
+            if let Changelog::Topic(topic) = &spec.changelog {
+                let place = TopicPartition::new(topic.clone(), partition);
+                // Records after the committed offset are still to be processed.
+                let until = assigned.get(&place).map(|p| p.next_offset);
+                let position = self.position_name(spec, &place);
+                self.replay(spec, &place, &position, until, &mut |records, batch| {
+                    task.restore(&spec.name, records)?;
+                    drain_stores(&mut task, batch, &mut |_, _, _| {});
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(task)
+    }
+
+    fn home(&self) -> StoreHome {
+        StoreHome { database: self.database.clone(), query_id: self.options.query_id.clone() }
+    }
+
+    /// Under which name a store's position in its source's topic is kept: the topic may feed the stores of several queries.
+    fn position_name(&self, spec: &StoreSpec, place: &TopicPartition) -> TopicPartition {
+        TopicPartition::new(format!("{}/{}/{}", self.options.query_id, spec.name, place.topic), place.partition)
+    }
+
+    /// Feeds the records of a changelog that the local store has not seen to `take`, and keeps how far it came.
+    fn replay(
+        &self,
+        spec: &StoreSpec,
+        place: &TopicPartition,
+        position_name: &TopicPartition,
+        until: Option<i64>,
+        take: &mut dyn FnMut(&RecordBatch, &mut WriteBatch) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let ends = self.log.offsets(&place.topic)?;
+        let Some(end) = ends.get(place.partition as usize) else { return Ok(()) };
+        let until = until.unwrap_or(end.latest).min(end.latest);
+        let start = self.log.changelog_position(position_name)?.unwrap_or(end.earliest).max(end.earliest);
+        if start >= until {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let mut reader = self.log.reader(&[(place.clone(), StartOffset::At(start))])?;
+        let (mut restored, mut progress) = (0, Instant::now());
+        while reader.position(place) < until {
+            if self.shared.stopping.load(Ordering::Acquire) {
+                return Err(Failure::Retry("the query was stopped while its stores were restored".into()));
+            }
+            let mut fetched: Vec<Fetched> = Vec::new();
+            reader.poll(&mut fetched, 16 * BATCH_RECORDS_MAX, Duration::from_millis(200))?;
+            let mut batch = self.database.batch();
+            for part in &fetched {
+                restored += part.records.len();
+                take(&part.records, &mut batch)?;
+            }
+            self.log.put_changelog_position(&mut batch, position_name, reader.position(place))?;
+            batch.commit(Durability::Buffered)?;
+            if !fetched.is_empty() {
+                progress = Instant::now();
+            } else if progress.elapsed() > RESTORE_TIMEOUT {
+                let why = format!("restoring store `{}` from {place} stopped making progress", spec.name);
+                return Err(Failure::Retry(why));
+            }
+        }
+        tracing::info!(query = %self.options.query_id, store = %spec.name, partition = place.partition, records = restored,
+            millis = started.elapsed().as_millis() as u64, "store restored");
+        Ok(())
+    }
+
+    fn process(&self, work: &mut Work, fetched: &Fetched) -> Result<(), Failure> {
+        let topic = &*fetched.tp.topic;
+        for (index, part) in self.options.topology.parts().iter().enumerate() {
+            if !part.inputs.iter().any(|t| **t == *topic) {
+                continue;
+            }
+            let task = work.tasks.get_mut(&(index, fetched.tp.partition)).ok_or_else(|| {
+                Failure::Retry(format!("records of {topic} partition {} came before their task was made", fetched.tp.partition))
+            })?;
+            task.process(topic, &fetched.records, &mut work.output)?;
+            self.send(&mut *work.worker, &mut work.output)?;
+        }
+        if let Some(last) = fetched.records.len().checked_sub(1) {
+            let last = fetched.records.get(last);
+            if let Some(position) = work.assigned.get_mut(&*fetched.tp) {
+                position.next_offset = last.offset + 1;
+            }
+            self.statistics.last_record_ms.store(last.timestamp, Ordering::Relaxed);
+        }
+        QueryStatistics::add(&self.statistics.records_in, fetched.records.len());
+        QueryStatistics::add(&self.statistics.bytes_in, fetched.records.byte_len());
+        if !work.dirty {
+            work.dirty = true;
+            work.last_commit = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Sends what tasks have put out, and clears it.
+    fn send(&self, worker: &mut dyn Worker, output: &mut TaskOutput) -> Result<(), Failure> {
+        for (target, records) in &mut output.records {
+            if records.is_empty() {
+                continue;
+            }
+            let topic = match target {
+                OutputTopic::Sink => match self.options.sink_topic.as_deref() {
+                    Some(topic) => topic,
+                    None => {
+                        // The query only keeps rows of a topic for pull queries: they are where they belong already.
+                        records.clear();
+                        continue;
+                    }
+                },
+                OutputTopic::Internal(name) => name,
+            };
+            QueryStatistics::add(&self.statistics.records_out, records.len());
+            worker.send(topic, records)?;
+            records.clear();
+        }
+        if !output.errors.is_empty() {
+            QueryStatistics::add(&self.statistics.errors, output.errors.len());
+            self.statistics.last_error_ms.store(now_ms(), Ordering::Relaxed);
+            self.processing_log.report(&self.options.query_id, &mut output.errors);
+        }
+        Ok(())
+    }
+
+    /// Makes everything since the last commit visible and durable at once.
+    fn commit(&self, work: &mut Work) -> Result<(), Failure> {
+        if !work.dirty {
+            return Ok(());
+        }
+        for task in work.tasks.values_mut() {
+            task.flush(&mut work.output)?;
+            self.send(&mut *work.worker, &mut work.output)?;
+        }
+        let mut batch = self.database.batch();
+        let mut changelogs: HashMap<Arc<str>, RecordBatch> = HashMap::new();
+        let kafka = self.log.kind() == LogKind::Kafka;
+        let now = now_ms();
+        for ((part, partition), task) in &mut work.tasks {
+            drain_stores(task, &mut batch, &mut |spec, key, value| {
+                if kafka && let Changelog::Internal(topic) = &spec.changelog {
+                    let record =
+                        RecordRef { offset: 0, timestamp: now, partition: *partition, key: Some(key), value, headers: &[] };
+                    changelogs.entry(topic.clone()).or_default().push(record);
+                }
+            });
+            if kafka {
+                self.keep_source_positions(*part, *partition, &work.assigned, &mut batch)?;
+            }
+        }
+        for (topic, records) in &changelogs {
+            work.worker.send(topic, records)?;
+        }
+        let offsets: Vec<(TopicPartition, i64, String)> =
+            work.assigned.iter().map(|(place, p)| (place.clone(), p.next_offset, p.revisions.to_string())).collect();
+        match work.worker.commit(&offsets, batch)? {
+            CommitOutcome::Committed => {}
+            CommitOutcome::Aborted { cause } | CommitOutcome::Fenced { cause } => return Err(Failure::Retry(cause)),
+        }
+        self.statistics.commits.fetch_add(1, Ordering::Relaxed);
+        work.dirty = false;
+        work.last_commit = Instant::now();
+        Ok(())
+    }
+}
+
+/// Puts the uncommitted changes of a task's stores into the batch, and shows each to `visit`.
+fn drain_stores(task: &mut Task, batch: &mut WriteBatch, visit: &mut dyn FnMut(&StoreSpec, &[u8], Option<&[u8]>)) {
+    for (spec, store) in task.stores_mut() {
+        let store: &mut dyn Any = store;
+        if let Some(store) = store.downcast_mut::<TransactionStore>() {
+            store.drain_into(batch, &mut |key, value| visit(spec, key, value));
+        }
+    }
+}
+
+/// Wall-clock time, milliseconds since the epoch.
+pub fn now_ms() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}

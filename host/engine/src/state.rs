@@ -1,0 +1,142 @@
+//! What the statement log adds up to: the catalog, queries, stages, functions and plugins of this cluster.
+//!
+//! Only applying a command changes it, and applying the same commands gives the same state on every server.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use calzone_plan::plan::PluginUse;
+use calzone_plan::{Catalog, QueryPlan};
+use calzone_sandbox::Grants;
+use calzone_sql::ast;
+
+use crate::StatementError;
+use crate::answer::{CommandStatus, QueryState};
+use crate::plugins::{PluginStore, Plugins};
+use crate::query::{Bindings, PluginBinding, RunnerHandle};
+
+/// The replicated state, and this server's runners of its queries.
+#[derive(Default)]
+pub struct State {
+    pub catalog: Arc<Catalog>,
+    /// By query id.
+    pub queries: BTreeMap<String, PersistentQuery>,
+    pub stages: BTreeMap<String, StageEntry>,
+    pub functions: BTreeMap<String, FunctionEntry>,
+    pub plugins: Plugins,
+    /// By command id, the last outcome.
+    pub statuses: BTreeMap<String, CommandStatus>,
+    /// Offset after the last applied command.
+    pub next_offset: i64,
+}
+
+/// A persistent query, running or about to.
+#[derive(Clone)]
+pub struct PersistentQuery {
+    pub id: String,
+    pub statement: String,
+    pub plan: Arc<QueryPlan>,
+    pub sinks: Vec<String>,
+    pub sink_topics: Vec<String>,
+    /// The settings it was created with, session overrides among them.
+    pub properties: BTreeMap<String, String>,
+    pub overrides: BTreeMap<String, String>,
+    pub paused: bool,
+    /// Input topics, internal ones among them, once known.
+    pub internal_topics: Vec<String>,
+    pub runner: Option<Arc<RunnerHandle>>,
+}
+
+impl PersistentQuery {
+    pub fn state(&self) -> QueryState {
+        match &self.runner {
+            Some(runner) => runner.state(),
+            None if self.paused => QueryState::Paused,
+            None => QueryState::Error,
+        }
+    }
+}
+
+/// A function made by CREATE FUNCTION.
+#[derive(Clone, Debug)]
+pub struct FunctionEntry {
+    pub name: String,
+    pub plugin: String,
+    pub item: String,
+    /// Set by `ALTER FUNCTION … USE REVISION`; without it the plugin's active revision is followed.
+    pub pinned: Option<i64>,
+}
+
+/// A stage made by CREATE STAGE.
+#[derive(Clone, Debug)]
+pub struct StageEntry {
+    pub name: String,
+    pub query_id: String,
+    pub from: String,
+    pub into: Vec<String>,
+    pub plugin: String,
+    pub item: String,
+    pub config: Vec<(String, String)>,
+    pub grants: Vec<ast::Grant>,
+    pub pinned: Option<i64>,
+}
+
+impl State {
+    /// The same state without runners and outcomes, to try statements on.
+    pub fn copy_for_rehearsal(&self) -> State {
+        let queries = self.queries.iter().map(|(id, query)| (id.clone(), PersistentQuery { runner: None, ..query.clone() }));
+        State {
+            catalog: self.catalog.clone(),
+            queries: queries.collect(),
+            stages: self.stages.clone(),
+            functions: self.functions.clone(),
+            plugins: self.plugins.clone(),
+            statuses: BTreeMap::new(),
+            next_offset: self.next_offset,
+        }
+    }
+
+    /// The revision that a function or stage is to use.
+    pub fn revision_of(&self, used: &PluginUse) -> Option<i64> {
+        let pinned = match (self.stages.get(&*used.name), self.functions.get(&*used.name)) {
+            (Some(stage), _) if *stage.plugin == *used.plugin => stage.pinned,
+            (_, Some(function)) if *function.plugin == *used.plugin => function.pinned,
+            _ => None,
+        };
+        pinned.or_else(|| self.plugins.get(&*used.plugin).map(|p| p.active))
+    }
+
+    /// The code that functions and stages of plugins mean at this point of the statement log.
+    pub fn bindings(&self, uses: &[PluginUse], store: &PluginStore) -> Result<Bindings, StatementError> {
+        let mut bindings = Bindings::new();
+        for used in uses {
+            let missing =
+                || StatementError::internal(format!("plugin `{}`, which `{}` uses, is not there", used.plugin, used.name));
+            let revision = self.revision_of(used).ok_or_else(missing)?;
+            let plugin = self.plugins.get(&*used.plugin).ok_or_else(missing)?;
+            let sha256 = &plugin.revision(revision).ok_or_else(missing)?.sha256;
+            let component = store.component(&used.plugin, sha256)?;
+            let grants = self.stages.get(&*used.name).map_or_else(Grants::default, |s| grants_of(&s.grants));
+            bindings.insert(used.clone(), PluginBinding { revision, component, grants });
+        }
+        Ok(bindings)
+    }
+
+    /// Names of functions, stages and queries that use a plugin.
+    pub fn users_of_plugin(&self, plugin: &str) -> Vec<String> {
+        let functions = self.functions.values().filter(|f| f.plugin == plugin).map(|f| format!("function {}", f.name));
+        let stages = self.stages.values().filter(|s| s.plugin == plugin).map(|s| format!("stage {}", s.name));
+        let queries = self
+            .queries
+            .values()
+            .filter(|q| q.plan.plugins.iter().any(|u| &*u.plugin == plugin) && !self.stages.values().any(|s| s.query_id == q.id))
+            .map(|q| format!("query {}", q.id));
+        functions.chain(stages).chain(queries).collect()
+    }
+}
+
+/// What a stage's GRANT clause allows its guest.
+pub fn grants_of(grants: &[ast::Grant]) -> Grants {
+    let has = |kind: &ast::GrantKind| grants.iter().any(|g| g.kind == *kind);
+    Grants { random: has(&ast::GrantKind::Random), clock: has(&ast::GrantKind::Clock), log: has(&ast::GrantKind::Log) }
+}

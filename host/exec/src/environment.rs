@@ -1,0 +1,90 @@
+//! What a task needs from the world around it: plugin instances and stores. Implemented by the engine and by test drivers.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use arrow_buffer::ScalarBuffer;
+use calzone_functions::{Aggregate, Binding, RowError, Scalar};
+use calzone_plan::plan::StageStep;
+use calzone_state::{MemoryStore, Store};
+use calzone_types::{Batch, Header, SqlType, Value};
+
+use crate::topology::StoreSpec;
+
+/// Makes the parts of a task that do not come from the plan alone. Errors are sentences for the user.
+pub trait Environment {
+    /// An instance of a plugin's scalar or table function.
+    fn scalar(&mut self, plugin: &str, function: &str, binding: &Binding) -> Result<Box<dyn Scalar>, String>;
+
+    /// An instance of a plugin's aggregate function; `init` are its literal arguments, `state` the type of its stored state.
+    fn aggregate(
+        &mut self,
+        plugin: &str,
+        function: &str,
+        binding: &Binding,
+        init: &[Value],
+        state: &SqlType,
+    ) -> Result<Arc<dyn Aggregate>, String>;
+
+    /// An instance of a plugin's stage.
+    fn stage(&mut self, step: &StageStep) -> Result<Box<dyn Stage>, String>;
+
+    /// The store of that partition, with what it held when the task was last committed.
+    fn store(&mut self, spec: &StoreSpec, partition: i32) -> Result<Box<dyn TaskStore>, String>;
+}
+
+/// A store that its maker can find again behind a task: `(store as &mut dyn Any).downcast_mut::<TransactionStore>()`.
+pub trait TaskStore: Store + Any {}
+
+impl<T: Store + Any> TaskStore for T {}
+
+/// A plugin's stage, running: any number of rows in, any number of rows out.
+pub trait Stage: Send {
+    /// Processes the rows of a batch, whose columns are all of the input's; the stage picks those it reads.
+    fn process(&mut self, input: &Batch) -> StageAnswer;
+}
+
+/// What a stage made of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct StageAnswer {
+    /// For each row of the answer, the row of the input it was made from.
+    pub source_rows: Vec<u32>,
+    /// The guest's output columns.
+    pub columns: Vec<ArrayRef>,
+    /// Milliseconds since the epoch; those of the source rows if `None`.
+    pub timestamps: Option<ScalarBuffer<i64>>,
+    /// Those of the source rows if `None`.
+    pub headers: Option<Vec<Arc<[Header]>>>,
+    /// Rows of the input that failed, in order.
+    pub errors: Vec<RowError>,
+}
+
+/// An environment without plugins, whose stores are in memory: for expressions of built-in functions, and for tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BuiltInsOnly;
+
+impl Environment for BuiltInsOnly {
+    fn scalar(&mut self, plugin: &str, function: &str, _: &Binding) -> Result<Box<dyn Scalar>, String> {
+        Err(format!("function {function} of plugin {plugin} cannot run here"))
+    }
+
+    fn aggregate(
+        &mut self,
+        plugin: &str,
+        function: &str,
+        _: &Binding,
+        _: &[Value],
+        _: &SqlType,
+    ) -> Result<Arc<dyn Aggregate>, String> {
+        Err(format!("aggregate function {function} of plugin {plugin} cannot run here"))
+    }
+
+    fn stage(&mut self, step: &StageStep) -> Result<Box<dyn Stage>, String> {
+        Err(format!("stage {} cannot run here", step.name))
+    }
+
+    fn store(&mut self, _: &StoreSpec, _: i32) -> Result<Box<dyn TaskStore>, String> {
+        Ok(Box::new(MemoryStore::new()))
+    }
+}

@@ -1,0 +1,40 @@
+//! Operators: what a query's plan does to records.
+//!
+//! A [`Topology`] is a plan cut into [`Part`]s at its internal topics; each part runs as one [`Task`] a partition, a line
+//! of operators that rows are pushed through a batch at a time. [`Local`] runs all parts of a query in one place. Every
+//! record has its own effect, in order: a batch of one gives what a batch of thousands gives.
+//!
+//! This crate is pure: no I/O, no clock, no threads. Plugins and stores come in through an [`Environment`].
+
+mod aggregate;
+pub mod codec;
+mod environment;
+mod error;
+mod expression;
+mod filter;
+mod flat_map;
+mod join;
+mod local;
+pub mod materialized;
+mod node;
+mod operator;
+mod project;
+pub mod pull;
+mod repartition;
+mod rows;
+mod sink;
+mod source;
+mod stage;
+mod suppress;
+mod table_store;
+mod task;
+mod timestamp;
+mod topology;
+mod windowed_key;
+
+pub use environment::{BuiltInsOnly, Environment, Stage, StageAnswer, TaskStore};
+pub use error::{ErrorClass, ExecError, RecordError};
+pub use expression::{Evaluator, Predicate, Rows, evaluate_constant};
+pub use local::Local;
+pub use task::{OutputTopic, Task, TaskMetrics, TaskOutput};
+pub use topology::{Changelog, InternalTopic, Part, StoreSpec, Topology, TopologyOptions};

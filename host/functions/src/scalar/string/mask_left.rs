@@ -1,0 +1,39 @@
+//! `MASK_LEFT(text…)`: The text with its first numChars characters masked.
+
+use super::masking::{Part, instance, overloads};
+use crate::ScalarDefinition;
+use crate::definition::category;
+
+pub fn definition() -> ScalarDefinition {
+    ScalarDefinition::built_in(
+        "MASK_LEFT",
+        category::STRING,
+        "The text with its first numChars characters masked.",
+        overloads(true, |binding| instance(binding, Part::Left)),
+        &[("MASK_LEFT('My Test $123', 4)", "\"Xx-Xest $123\"")],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::testing::{check, check_fails, text};
+    use calzone_types::Value;
+
+    #[test]
+    fn masks_by_class() {
+        let masks = [text("*"), Value::Null, text("9"), Value::Null];
+        let arguments = |input: &str| {
+            let mut arguments = vec![text(input)];
+            if true {
+                arguments.push(Value::Integer(4));
+            }
+            arguments
+        };
+        check(definition, &[(&arguments("My Test $123"), text("Xx-Xest $123"))]);
+        check(definition, &[(&[arguments("My Test $123"), masks.to_vec()].concat(), text("*y *est $123"))]);
+        check(definition, &[(&arguments(""), text(""))]);
+        let too_long = [text("**"), Value::Null, Value::Null, Value::Null];
+        check_fails(definition, &[&[arguments("a"), too_long.to_vec()].concat()]);
+    }
+}

@@ -1,0 +1,38 @@
+//! `DATESUB(unit, interval, value)`.
+
+use calzone_types::SqlType;
+
+use super::interval::{instance, overload};
+use crate::ScalarDefinition;
+use crate::definition::category;
+
+pub fn definition() -> ScalarDefinition {
+    ScalarDefinition::built_in(
+        "DATESUB",
+        category::DATE_TIME,
+        "A date some units of time earlier.",
+        vec![overload(SqlType::Date, |binding| instance(binding, -1))],
+        &[("FORMAT_DATE(DATESUB(DAYS, 2, FROM_DAYS(2)), 'yyyy-MM-dd')", "\"1970-01-01\"")],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ArgumentType;
+    use crate::scalar::testing::{call_typed, text};
+    use calzone_types::Value;
+
+    #[test]
+    fn steps_by_units() {
+        let types = [ArgumentType::IntervalUnit, ArgumentType::Sql(SqlType::Integer), ArgumentType::Sql(SqlType::Date)];
+        let call = |unit: &str, count: i32, value: Value| {
+            call_typed(definition(), &types, &[text(unit), Value::Integer(count), value], &[])
+        };
+        for (unit, count, value, expected) in [("DAYS", 2, 3, 1), ("HOURS", 1, 0, -1), ("WEEKS", -1, 0, 7)] {
+            assert_eq!(call(unit, count, Value::Date(value)), Ok(Value::Date(expected)), "{unit} {count}");
+        }
+        assert_eq!(call("DAYS", 1, Value::Null), Ok(Value::Null));
+        assert!(call("AEONS", 1, Value::Date(1)).is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! `FORMAT_TIMESTAMP(value, pattern[, time zone])`.
+
+use calzone_types::SqlType;
+
+use super::timestamp_text::{format, overloads};
+use crate::ScalarDefinition;
+use crate::definition::category;
+
+pub fn definition() -> ScalarDefinition {
+    ScalarDefinition::built_in(
+        "FORMAT_TIMESTAMP",
+        category::DATE_TIME,
+        "A timestamp written in a pattern of Java's DateTimeFormatter.",
+        overloads(("timestamp", SqlType::Timestamp), SqlType::Varchar, format),
+        &[("FORMAT_TIMESTAMP(FROM_UNIXTIME(0), 'yyyy-MM-dd HH:mm:ss zzz', 'Europe/Paris')", "\"1970-01-01 01:00:00 CET\"")],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::testing::{check, check_fails, text};
+    use calzone_types::Value;
+
+    #[test]
+    fn writes_in_a_zone() {
+        let value = Value::Timestamp(60_000);
+        check(
+            definition,
+            &[
+                (&[value.clone(), text("HH:mm")], text("00:01")),
+                (&[value.clone(), text("HH:mm XXX"), text("-05:00")], text("19:01 -05:00")),
+                (&[Value::Null, text("HH:mm")], Value::Null),
+            ],
+        );
+        check_fails(definition, &[&[value.clone(), text("bb")], &[value, text("HH"), text("Nowhere")]]);
+    }
+}

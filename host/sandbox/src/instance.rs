@@ -1,0 +1,170 @@
+//! One instance of a component, with its limits.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::{Instance as Linked, InstancePre};
+use wasmtime::{ResourceLimiter, Store};
+
+use crate::engine::ticks;
+use crate::fault::{Fault, TimeLimit};
+use crate::limits::Limits;
+use crate::seed::RowSeeds;
+use crate::{Capability, SandboxError, v1};
+
+/// What a statement grants to a component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    pub random: bool,
+    pub clock: bool,
+    pub log: bool,
+}
+
+impl Grants {
+    pub fn allow(&self, capability: Capability) -> bool {
+        match capability {
+            Capability::Random => self.random,
+            Capability::Clock => self.clock,
+            Capability::Log => self.log,
+        }
+    }
+
+    /// Fails with the first import that is not granted.
+    pub(crate) fn check(&self, imports: &[String]) -> Result<(), SandboxError> {
+        for import in imports {
+            if let Some(capability) = v1::capability(import).filter(|c| !self.allow(*c)) {
+                return Err(SandboxError::NotGranted { import: import.clone(), capability });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The host's side of an instance: what the guest's imports see, and what it has used.
+pub(crate) struct Guest {
+    pub(crate) plugin: Arc<str>,
+    /// Of the rows of the call in progress; None while there are no rows.
+    pub(crate) seeds: Option<RowSeeds>,
+    /// What the guest said before it trapped.
+    pub(crate) reported: Option<String>,
+    pub(crate) log_lines_left: u32,
+    pub(crate) log_lines_dropped: u64,
+    pub(crate) message_bytes: usize,
+    used: Used,
+}
+
+/// Counts an instance's memory and refuses more than is allowed.
+struct Used {
+    limits: Arc<Limits>,
+    memory_bytes: usize,
+    memory_denied: bool,
+}
+
+impl ResourceLimiter for Used {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        if total > self.limits.memory_bytes {
+            self.memory_denied = true;
+            return Ok(false);
+        }
+        self.memory_bytes = total;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= self.limits.table_elements)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.core_instances
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories
+    }
+}
+
+/// A running instance. After a trap it is dead and must be dropped.
+pub(crate) struct Instance {
+    store: Store<Guest>,
+    linked: Linked,
+    /// Its exports, where they were looked up: that costs as much as a small batch.
+    pub(crate) functions: Option<v1::ScalarExports>,
+    pub(crate) table_functions: Option<v1::TableExports>,
+    pub(crate) aggregates: Option<v1::AggregateExports>,
+    pub(crate) stages: Option<v1::StageExports>,
+    /// Time in calls so far, instantiation not counted.
+    pub(crate) nanos: u64,
+}
+
+impl Instance {
+    pub(crate) fn start(plugin: Arc<str>, component: &InstancePre<Guest>, limits: &Arc<Limits>) -> Result<Instance, Fault> {
+        let used = Used { limits: limits.clone(), memory_bytes: 0, memory_denied: false };
+        let guest = Guest {
+            plugin,
+            seeds: None,
+            reported: None,
+            log_lines_left: limits.log_lines,
+            log_lines_dropped: 0,
+            message_bytes: limits.message_bytes,
+            used,
+        };
+        let mut store = Store::new(component.engine(), guest);
+        store.limiter(|guest| &mut guest.used);
+        store.set_hostcall_fuel(limits.output_bytes);
+        store.set_epoch_deadline(ticks(TimeLimit::Start.milliseconds(limits)));
+        match component.instantiate(&mut store) {
+            Ok(linked) => {
+                Ok(Instance { store, linked, functions: None, table_functions: None, aggregates: None, stages: None, nanos: 0 })
+            }
+            Err(e) => Err(fault_of(&mut store, &e, TimeLimit::Start)),
+        }
+    }
+
+    /// Calls into the guest. After any fault the instance must be dropped.
+    pub(crate) fn call<R>(
+        &mut self,
+        time: TimeLimit,
+        call: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<R>,
+    ) -> Result<R, Fault> {
+        let guest = self.store.data_mut();
+        guest.log_lines_left = guest.used.limits.log_lines;
+        let milliseconds = time.milliseconds(&guest.used.limits);
+        self.store.set_epoch_deadline(ticks(milliseconds));
+        let start = Instant::now();
+        let result = call(&mut self.store);
+        self.nanos += u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.warn_of_dropped_lines();
+        result.map_err(|e| fault_of(&mut self.store, &e, time))
+    }
+
+    /// Looks something up in the instance.
+    pub(crate) fn look_up<R>(
+        &mut self,
+        look: impl FnOnce(&mut Store<Guest>, &Linked) -> wasmtime::Result<R>,
+    ) -> Result<R, Fault> {
+        look(&mut self.store, &self.linked).map_err(|e| Fault::Start(format!("{e:#}")))
+    }
+
+    pub(crate) fn set_seeds(&mut self, seeds: RowSeeds) {
+        self.store.data_mut().seeds = Some(seeds);
+    }
+
+    fn warn_of_dropped_lines(&mut self) {
+        let guest = self.store.data_mut();
+        let dropped = std::mem::take(&mut guest.log_lines_dropped);
+        if dropped > 0 {
+            tracing::warn!(target: "calzone::plugin", plugin = &*guest.plugin, dropped, "lines above the limit (log_lines) were dropped");
+        }
+    }
+}
+
+fn fault_of(store: &mut Store<Guest>, error: &wasmtime::Error, time: TimeLimit) -> Fault {
+    let guest = store.data_mut();
+    let limits = guest.used.limits.clone();
+    Fault::of(error, &limits, time, guest.reported.take(), guest.used.memory_denied)
+}

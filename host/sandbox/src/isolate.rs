@@ -1,0 +1,62 @@
+//! Finds the rows to blame when a batch gives no answer: by halves.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use crate::fault::Fault;
+
+/// A run of rows with its answer, or one row (after a timeout: several) with its fault.
+pub(crate) type Piece<T> = (Range<usize>, Result<T, Fault>);
+
+/// Asks `attempt` for all of `rows`; where it fails, for the halves, and so on, until a single row fails. Pieces come in
+/// row order and cover all rows.
+pub(crate) fn isolate<T>(
+    rows: Range<usize>,
+    isolation_ms: u64,
+    mut attempt: impl FnMut(Range<usize>) -> Result<T, Fault>,
+) -> Vec<Piece<T>> {
+    let first = attempt(rows.clone());
+    if first.is_ok() || rows.len() <= 1 {
+        return vec![(rows, first)];
+    }
+    let until = Instant::now() + Duration::from_millis(isolation_ms);
+    let mut pieces = Vec::new();
+    let middle = rows.start + rows.len() / 2;
+    let mut open = vec![middle..rows.end, rows.start..middle];
+    while let Some(part) = open.pop() {
+        if Instant::now() > until {
+            pieces.push((part, Err(Fault::Isolation(isolation_ms))));
+            continue;
+        }
+        match attempt(part.clone()) {
+            Err(_) if part.len() > 1 => {
+                let middle = part.start + part.len() / 2;
+                open.push(middle..part.end);
+                open.push(part.start..middle);
+            }
+            result => pieces.push((part, result)),
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_guilty_rows_fail() {
+        let guilty = [3, 4, 9];
+        let pieces = isolate(0..10, 1_000, |part| {
+            if guilty.iter().any(|g| part.contains(g)) { Err(Fault::Error("no".to_owned())) } else { Ok(part) }
+        });
+        let failed: Vec<usize> = pieces.iter().filter(|p| p.1.is_err()).flat_map(|p| p.0.clone()).collect();
+        assert_eq!(failed, guilty);
+        assert_eq!(pieces.iter().flat_map(|p| p.0.clone()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn no_row_is_an_attempt_too() {
+        assert_eq!(isolate(0..0, 1, |_| Ok(())).len(), 1);
+    }
+}

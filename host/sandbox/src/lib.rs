@@ -1,0 +1,40 @@
+//! The sandbox: code that a user uploads, as WebAssembly components.
+//!
+//! A plugin's way, in the order of the modules: [`validate`] looks at the uploaded bytes without running or compiling them;
+//! [`compile`] has a child process compile them, under limits, into a cache; [`describe`] asks the component what is in it;
+//! [`component`] keeps all that, and makes instances: [`scalar`] functions, [`aggregate`] functions and [`stage`]s, which see batches of [`columns`].
+//! Everything is bounded by [`limits`], and a component gets no capability that is not in its [`Grants`].
+//!
+//! There is one module per version of the interface (`wit/`): [`v1`] alone knows the types generated from `wit/v1`.
+//!
+//! This crate knows nothing of queries, statements, topics' contents or HTTP.
+
+pub mod aggregate;
+pub mod columns;
+pub mod compile;
+pub mod component;
+pub mod definition;
+pub mod describe;
+pub mod engine;
+pub mod error;
+pub mod fault;
+pub mod instance;
+pub mod isolate;
+pub mod limits;
+pub mod scalar;
+pub mod seed;
+pub mod signature;
+pub mod stage;
+pub mod v1;
+pub mod validate;
+mod wasi;
+
+pub use aggregate::AggregateInstance;
+pub use compile::compile_child_main;
+pub use component::{Component, Sandbox, SandboxOptions};
+pub use describe::{Capability, Description, FunctionDescription, SettingDescription, SignatureDescription, StageDescription};
+pub use error::SandboxError;
+pub use instance::Grants;
+pub use limits::Limits;
+pub use scalar::ScalarInstance;
+pub use stage::{StageAnswer, StageBatch, StageColumn, StageInstance, StagePlan, StageSource};

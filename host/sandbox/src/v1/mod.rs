@@ -1,0 +1,68 @@
+//! Version 1 of the interface: `wit/v1`. The only module that knows the types generated from it.
+
+mod aggregates;
+mod capabilities;
+mod convert;
+mod functions;
+mod stages;
+
+pub(crate) use aggregates::{AggregateBatch, Aggregates};
+pub(crate) use bindings::exports::calzone::plugin::aggregate_functions::Guest as AggregateExports;
+pub(crate) use bindings::exports::calzone::plugin::scalar_functions::Guest as ScalarExports;
+pub(crate) use bindings::exports::calzone::plugin::stages::Guest as StageExports;
+pub(crate) use bindings::exports::calzone::plugin::table_functions::Guest as TableExports;
+pub(crate) use capabilities::linker;
+pub(crate) use functions::{Bind, Functions, ScalarFunctions, TableFunctions};
+pub(crate) use stages::{BatchColumns, OutputRows, Stages};
+
+/// Each is a world's mark: a plugin exports one of them at least.
+pub const WORLDS: [&str; 4] = [FUNCTIONS, TABLE_FUNCTIONS, AGGREGATES, STAGES];
+/// What a plugin may import. `types` holds no functions and gives nothing.
+pub const IMPORTS: [&str; 5] = [
+    "calzone:plugin/types@1.0.0",
+    "calzone:plugin/fault@1.0.0",
+    "calzone:plugin/random@1.0.0",
+    "calzone:plugin/clock@1.0.0",
+    "calzone:plugin/log@1.0.0",
+];
+pub(crate) const FUNCTIONS: &str = "calzone:plugin/scalar-functions@1.0.0";
+pub(crate) const TABLE_FUNCTIONS: &str = "calzone:plugin/table-functions@1.0.0";
+pub(crate) const AGGREGATES: &str = "calzone:plugin/aggregate-functions@1.0.0";
+pub(crate) const STAGES: &str = "calzone:plugin/stages@1.0.0";
+
+/// Is there something behind this import?
+pub fn offers(import: &str) -> bool {
+    IMPORTS.contains(&import)
+}
+
+/// What must be granted for this import, if anything.
+pub fn capability(import: &str) -> Option<crate::Capability> {
+    match import {
+        "calzone:plugin/random@1.0.0" => Some(crate::Capability::Random),
+        "calzone:plugin/clock@1.0.0" => Some(crate::Capability::Clock),
+        "calzone:plugin/log@1.0.0" => Some(crate::Capability::Log),
+        _ => None,
+    }
+}
+
+/// Generated from the WIT files, all worlds at once; which of the exports a component has is asked at run time.
+pub(crate) mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit/v1",
+        inline: "
+            package calzone:host;
+            world host {
+                import calzone:plugin/fault@1.0.0;
+                import calzone:plugin/random@1.0.0;
+                import calzone:plugin/clock@1.0.0;
+                import calzone:plugin/log@1.0.0;
+                export calzone:plugin/scalar-functions@1.0.0;
+                export calzone:plugin/table-functions@1.0.0;
+                export calzone:plugin/aggregate-functions@1.0.0;
+                export calzone:plugin/stages@1.0.0;
+            }
+        ",
+        // Columns are lent to the guest, not copied for it.
+        ownership: Borrowing { duplicate_if_necessary: true },
+    });
+}

@@ -1,0 +1,111 @@
+//! WASI for toolchains whose components import it whether they need it or not (componentize-py, componentize-js, Go).
+//!
+//! Nothing is behind it: no files, no arguments, no environment, output goes nowhere, clocks stand still, random bytes are
+//! zeros. That much lets a language's runtime start; whatever else of WASI is called traps.
+
+use wasmtime::component::{Component, Linker, Resource, Val, types::ComponentItem};
+use wasmtime::{Engine, StoreContextMut};
+
+use crate::SandboxError;
+use crate::instance::Guest;
+use crate::validate::is_wasi;
+
+/// The most random bytes given at once.
+const RANDOM_BYTES_MAX: u64 = 1 << 20;
+/// How much an output stream says it can take.
+const WRITE_BYTES: u64 = 1 << 16;
+
+/// What a function of WASI answers.
+#[derive(Clone, Copy)]
+enum Inert {
+    Nothing,
+    EmptyList,
+    None,
+    Zero,
+    One,
+    /// A `datetime`.
+    Epoch,
+    /// As many zero bytes as the argument says.
+    ZeroBytes,
+    /// Two zeros.
+    ZeroPair,
+    /// A new handle.
+    Handle,
+    Ok,
+    /// `ok` with the number of bytes that may be written.
+    OkToWrite,
+}
+
+/// Interface (without version), function, answer.
+const INERT: [(&str, &str, Inert); 24] = [
+    ("wasi:cli/environment", "get-environment", Inert::EmptyList),
+    ("wasi:cli/environment", "get-arguments", Inert::EmptyList),
+    ("wasi:cli/environment", "initial-cwd", Inert::None),
+    ("wasi:cli/stdin", "get-stdin", Inert::Handle),
+    ("wasi:cli/stdout", "get-stdout", Inert::Handle),
+    ("wasi:cli/stderr", "get-stderr", Inert::Handle),
+    ("wasi:cli/terminal-stdin", "get-terminal-stdin", Inert::None),
+    ("wasi:cli/terminal-stdout", "get-terminal-stdout", Inert::None),
+    ("wasi:cli/terminal-stderr", "get-terminal-stderr", Inert::None),
+    ("wasi:filesystem/preopens", "get-directories", Inert::EmptyList),
+    ("wasi:clocks/monotonic-clock", "now", Inert::Zero),
+    ("wasi:clocks/monotonic-clock", "resolution", Inert::One),
+    ("wasi:clocks/wall-clock", "now", Inert::Epoch),
+    ("wasi:clocks/wall-clock", "resolution", Inert::Epoch),
+    ("wasi:random/random", "get-random-bytes", Inert::ZeroBytes),
+    ("wasi:random/random", "get-random-u64", Inert::Zero),
+    ("wasi:random/insecure", "get-insecure-random-bytes", Inert::ZeroBytes),
+    ("wasi:random/insecure", "get-insecure-random-u64", Inert::Zero),
+    ("wasi:random/insecure-seed", "insecure-seed", Inert::ZeroPair),
+    ("wasi:random/insecure-seed", "get-insecure-seed", Inert::ZeroPair),
+    ("wasi:io/streams", "[method]output-stream.check-write", Inert::OkToWrite),
+    ("wasi:io/streams", "[method]output-stream.write", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.blocking-write-and-flush", Inert::Ok),
+    ("wasi:io/poll", "[method]pollable.block", Inert::Nothing),
+];
+
+/// Puts something under every import of WASI that the component has.
+pub(crate) fn link(engine: &Engine, component: &Component, linker: &mut Linker<Guest>) -> Result<(), SandboxError> {
+    let link = |linker: &mut Linker<Guest>| -> wasmtime::Result<()> {
+        for (interface, import) in component.component_type().imports(engine) {
+            let ComponentItem::ComponentInstance(instance) = import.ty else { continue };
+            if !is_wasi(interface) {
+                continue;
+            }
+            let plain = interface.split('@').next().unwrap_or(interface);
+            for (function, _) in instance.exports(engine) {
+                if let Some((_, _, inert)) = INERT.iter().find(|(i, f, _)| *i == plain && *f == function) {
+                    let inert = *inert;
+                    linker
+                        .instance(interface)?
+                        .func_new(function, move |store, _, arguments, results| answer(inert, store, arguments, results))?;
+                }
+            }
+        }
+        linker.define_unknown_imports_as_traps(component)
+    };
+    link(linker).map_err(|e| SandboxError::Rejected(format!("the component's imports of WASI do not link: {e:#}")))
+}
+
+fn answer(inert: Inert, store: StoreContextMut<'_, Guest>, arguments: &[Val], results: &mut [Val]) -> wasmtime::Result<()> {
+    let value = match inert {
+        Inert::Nothing => return Ok(()),
+        Inert::EmptyList => Val::List(Vec::new()),
+        Inert::None => Val::Option(None),
+        Inert::Zero => Val::U64(0),
+        Inert::One => Val::U64(1),
+        Inert::Epoch => Val::Record(vec![("seconds".to_owned(), Val::U64(0)), ("nanoseconds".to_owned(), Val::U32(0))]),
+        Inert::ZeroBytes => match arguments {
+            [Val::U64(bytes)] if *bytes <= RANDOM_BYTES_MAX => Val::List(vec![Val::U8(0); *bytes as usize]),
+            _ => wasmtime::bail!("more than {RANDOM_BYTES_MAX} random bytes asked for"),
+        },
+        Inert::ZeroPair => Val::Tuple(vec![Val::U64(0), Val::U64(0)]),
+        Inert::Handle => Val::Resource(Resource::<()>::new_own(0).try_into_resource_any(store)?),
+        Inert::Ok => Val::Result(Ok(None)),
+        Inert::OkToWrite => Val::Result(Ok(Some(Box::new(Val::U64(WRITE_BYTES))))),
+    };
+    if let [result] = results {
+        *result = value;
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Queries.
+
+use calzone_engine::answer::{QueryDescription, QueryKind, QueryState, QuerySummary};
+use serde_json::{Value, json};
+
+use super::{Names, schema, source};
+
+pub fn state_name(state: QueryState) -> &'static str {
+    match state {
+        QueryState::Running => "RUNNING",
+        QueryState::Paused => "PAUSED",
+        QueryState::Error => "ERROR",
+        QueryState::Unresponsive => "UNRESPONSIVE",
+    }
+}
+
+fn kind_name(kind: QueryKind) -> &'static str {
+    match kind {
+        QueryKind::Persistent => "PERSISTENT",
+        QueryKind::Push => "PUSH",
+    }
+}
+
+/// SHOW QUERIES.
+pub fn summary(query: &QuerySummary) -> Value {
+    let state = state_name(query.state);
+    json!({
+        "queryString": query.statement,
+        "sinks": query.sinks,
+        "sinkKafkaTopics": query.sink_topics,
+        "id": query.id,
+        "statusCount": { state: 1 },
+        "queryType": kind_name(query.kind),
+        "state": state,
+    })
+}
+
+/// EXPLAIN and SHOW QUERIES EXTENDED.
+pub fn description(described: &QueryDescription, names: &Names<'_>) -> Value {
+    let query = &described.summary;
+    let persistent = query.kind == QueryKind::Persistent;
+    let state = (persistent && described.runs).then(|| state_name(query.state));
+    let hosts = match state {
+        Some(state) => json!({ names.host: state }),
+        None => json!({}),
+    };
+    let errors: Vec<Value> = described
+        .errors
+        .iter()
+        .map(|(ms, message)| json!({ "timestamp": ms, "errorMessage": message, "type": "UNKNOWN" }))
+        .collect();
+    let group = if persistent {
+        format!("_confluent-ksql-{}query_{}", names.service_id, query.id)
+    } else {
+        format!("_confluent-ksql-{}transient_{}", names.service_id, query.id)
+    };
+    json!({
+        "id": query.id,
+        "statementText": query.statement,
+        "windowType": described.window.map(|w| source::window_name(w.kind)),
+        "fields": schema::fields_json(&described.schema),
+        "sources": described.sources,
+        "sinks": query.sinks,
+        "topology": described.topology,
+        "executionPlan": described.execution_plan,
+        "overriddenProperties": described.overridden_properties,
+        "ksqlHostQueryStatus": hosts,
+        "queryType": kind_name(query.kind),
+        "queryErrors": errors,
+        "tasksMetadata": [],
+        "consumerGroupId": group,
+        "state": state,
+    })
+}

@@ -1,0 +1,138 @@
+//! `GET /metrics`: figures in Prometheus' text format.
+
+use std::fmt::Write;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use calzone_engine::Metrics;
+use calzone_engine::answer::QueryState;
+
+use crate::app::App;
+use crate::error::Failure;
+
+pub async fn metrics(State(app): State<App>) -> Result<Response, Failure> {
+    let metrics = app.blocking(|engine| Ok(engine.metrics())).await.map_err(|e| Failure::of(&e, &super::names(&app)))?;
+    let process = Process { resident_bytes: resident_bytes(), uptime_seconds: app.started().elapsed().as_secs_f64() };
+    let text = render(&metrics, &process, app.service_id());
+    Ok(super::with_type(Body::from(text), "text/plain; version=0.0.4; charset=utf-8"))
+}
+
+struct Process {
+    resident_bytes: Option<u64>,
+    uptime_seconds: f64,
+}
+
+/// Resident memory, where the system tells it.
+fn resident_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    // SAFETY: sysconf has no preconditions.
+    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Some(pages * u64::try_from(page_bytes).ok()?)
+}
+
+fn render(metrics: &Metrics, process: &Process, service_id: &str) -> String {
+    let mut out = String::new();
+    if let Some(bytes) = process.resident_bytes {
+        family(
+            &mut out,
+            "process_resident_memory_bytes",
+            "gauge",
+            "Resident memory of the server.",
+            [(String::new(), bytes as f64)],
+        );
+    }
+    family(
+        &mut out,
+        "calzone_uptime_seconds",
+        "gauge",
+        "Time since the server was ready.",
+        [(String::new(), process.uptime_seconds)],
+    );
+    let cluster = format!("{{ksql_cluster=\"{}\"}}", escape(service_id));
+    family(&mut out, "calzone_push_queries", "gauge", "Push queries that run now.", [(cluster, metrics.push_queries as f64)]);
+    let states = metrics.queries.iter().flat_map(|q| {
+        [QueryState::Running, QueryState::Paused, QueryState::Error, QueryState::Unresponsive].map(|state| {
+            let labels = format!(
+                "{{ksql_cluster=\"{}\",ksql_query=\"{}\",query_status=\"{}\"}}",
+                escape(service_id),
+                escape(&q.id),
+                crate::entity::query_state(state)
+            );
+            (labels, f64::from(u8::from(q.state == state)))
+        })
+    });
+    family(
+        &mut out,
+        "ksql_ksql_metrics_ksql_queries_query_status",
+        "gauge",
+        "1 for the state that a persistent query is in.",
+        states,
+    );
+    let counters: [(&str, &str, fn(&calzone_engine::QueryMetrics) -> f64); 6] = [
+        ("calzone_query_records_in_total", "Records that a query has read.", |q| q.records_in as f64),
+        ("calzone_query_records_out_total", "Records that a query has written.", |q| q.records_out as f64),
+        ("calzone_query_bytes_in_total", "Bytes of records that a query has read.", |q| q.bytes_in as f64),
+        ("calzone_query_errors_total", "Records that a query could not process.", |q| q.errors as f64),
+        ("calzone_query_commits_total", "Commits of a query.", |q| q.commits as f64),
+        ("calzone_query_guest_seconds_total", "Time that a query has spent in plugins.", |q| q.guest_micros as f64 / 1e6),
+    ];
+    for (name, help, value) in counters {
+        let samples = metrics.queries.iter().map(|q| (labels(q), value(q)));
+        family(&mut out, name, "counter", help, samples);
+    }
+    out
+}
+
+fn labels(query: &calzone_engine::QueryMetrics) -> String {
+    match &query.stage {
+        Some((stage, plugin)) => {
+            format!("{{ksql_query=\"{}\",stage=\"{}\",plugin=\"{}\"}}", escape(&query.id), escape(stage), escape(plugin))
+        }
+        None => format!("{{ksql_query=\"{}\"}}", escape(&query.id)),
+    }
+}
+
+fn family(out: &mut String, name: &str, kind: &str, help: &str, samples: impl IntoIterator<Item = (String, f64)>) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for (labels, value) in samples {
+        let _ = writeln!(out, "{name}{labels} {value}");
+    }
+}
+
+fn escape(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_of_each_query() {
+        let query = calzone_engine::QueryMetrics {
+            id: "CSAS_A\"_1".into(),
+            state: QueryState::Running,
+            stage: Some(("S".into(), "p".into())),
+            records_in: 3,
+            records_out: 2,
+            bytes_in: 10,
+            errors: 1,
+            commits: 4,
+            guest_micros: 1500,
+            last_record_ms: 0,
+        };
+        let metrics = Metrics { queries: vec![query], push_queries: 5 };
+        let text = render(&metrics, &Process { resident_bytes: Some(7), uptime_seconds: 1.5 }, "s_");
+        for line in [
+            "process_resident_memory_bytes 7",
+            "calzone_push_queries{ksql_cluster=\"s_\"} 5",
+            "calzone_query_records_in_total{ksql_query=\"CSAS_A\\\"_1\",stage=\"S\",plugin=\"p\"} 3",
+            "calzone_query_guest_seconds_total{ksql_query=\"CSAS_A\\\"_1\",stage=\"S\",plugin=\"p\"} 0.0015",
+            "ksql_ksql_metrics_ksql_queries_query_status{ksql_cluster=\"s_\",ksql_query=\"CSAS_A\\\"_1\",query_status=\"RUNNING\"} 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\nin\n{text}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `calzone server`: from settings to a running server, and back to nothing.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use calzone_engine::{Engine, EngineOptions};
+use calzone_log::{EmbeddedLog, EmbeddedSettings, KafkaLog, KafkaSettings, Log};
+use calzone_state::Database;
+use tokio::net::TcpListener;
+
+use crate::app::App;
+use crate::arguments::ServerArguments;
+use crate::config::{self, Settings};
+use crate::{banner, listen, logging, rest, signals};
+
+/// Threads that move bytes between sockets and queries. Work that takes longer has threads of its own, so two are enough
+/// and keep an idle server small.
+const WORKER_THREADS: usize = 2;
+
+/// Requests that may wait for the engine at a time; further ones queue.
+const BLOCKING_THREADS_MAX: usize = 128;
+
+/// How long connections may take to end their answers when the server stops.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// How long the engine may take to stop before the process ends anyway.
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Runs a server until a signal ends it.
+pub fn run(arguments: &ServerArguments) -> ExitCode {
+    logging::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_keep_alive(Duration::from_secs(10))
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(serve(arguments));
+            // Threads that still wait for the engine must not keep the process.
+            runtime.shutdown_background();
+            result
+        }
+        Err(e) => Err(format!("cannot start threads: {e}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            tracing::error!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(arguments: &ServerArguments) -> Result<(), String> {
+    let gathered =
+        config::gather(arguments.properties_file.as_deref(), std::env::vars(), &arguments.settings).map_err(|e| e.to_string())?;
+    let (home, state_home) = (std::env::var("HOME").ok(), std::env::var("XDG_STATE_HOME").ok());
+    let settings = config::resolve(gathered, home.as_deref(), state_home.as_deref()).map_err(|e| e.to_string())?;
+    for note in &settings.notes {
+        tracing::info!("{note}");
+    }
+    // Before anything is opened: a second server on the same address must not touch the first one's data.
+    let listeners = bind(&settings.listeners).await?;
+    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+    let settings = Arc::new(settings);
+    let for_start = settings.clone();
+    // A signal during a long start (an unreachable broker) ends it at once.
+    let started = tokio::select! {
+        started = tokio::task::spawn_blocking(move || start_engine(&for_start)) => started,
+        signal = signals::stop_requested() => {
+            tracing::info!(signal, "stopped while starting");
+            return Ok(());
+        }
+    };
+    let engine = started.map_err(|_| "the start ended by a fault of the server itself".to_owned())??;
+    let host = addresses.first().map_or_else(String::new, SocketAddr::to_string);
+    let app = App::new(engine.clone(), host, settings.limits.module_bytes);
+    eprintln!("{}", banner::banner(&settings, &addresses, app.cluster_id()));
+    tracing::info!(url = %format!("http://{}", app.host()), state_dir = %settings.state_dir.display(), "ready");
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let service = rest::router(app);
+    let accepting: Vec<_> =
+        listeners.into_iter().map(|l| tokio::spawn(listen::accept(l, service.clone(), stopped.clone()))).collect();
+    let signal = signals::stop_requested().await;
+    tracing::info!(signal, "stopping");
+    let _ = stop.send(true);
+    // Push queries end, which ends the answers that connections still send.
+    let stopping = tokio::task::spawn_blocking(move || engine.shutdown());
+    if tokio::time::timeout(STOP_TIME_MAX, stopping).await.is_err() {
+        tracing::warn!("some queries did not stop in time; what they had not committed is done again at the next start");
+    }
+    for task in accepting {
+        let _ = tokio::time::timeout(DRAIN_TIME, task).await;
+    }
+    Ok(())
+}
+
+async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = TcpListener::bind(address).await.map_err(|e| {
+            format!("cannot listen on {address}: {e}; choose another address with --set listeners=http://HOST:PORT")
+        })?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn start_engine(settings: &Settings) -> Result<Arc<Engine>, String> {
+    let path = settings.state_dir.join("data");
+    let database = Database::open(&path).map_err(|e| format!("cannot open the data directory: {e}"))?;
+    let log: Arc<dyn Log> = match &settings.kafka {
+        Some(client) => {
+            Arc::new(KafkaLog::open(database.clone(), KafkaSettings { client: client.clone() }).map_err(|e| e.to_string())?)
+        }
+        None => {
+            let embedded = EmbeddedSettings { durability: settings.durability };
+            Arc::new(EmbeddedLog::open(database.clone(), embedded).map_err(|e| e.to_string())?)
+        }
+    };
+    let compiler =
+        std::env::current_exe().map_err(|e| format!("cannot find the program's own file, which compiles plugins: {e}"))?;
+    let options = EngineOptions {
+        service_id: settings.service_id.clone(),
+        state_dir: settings.state_dir.clone(),
+        properties: settings.properties.clone(),
+        compiler,
+        limits: settings.limits.clone(),
+    };
+    Engine::start(options, log, database).map_err(|e| e.to_string())
+}

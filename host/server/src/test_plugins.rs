@@ -1,0 +1,120 @@
+//! Plugins for `calzone test-runner`: every function of the components in a folder, run in the sandbox.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use calzone_driver::Plugins;
+use calzone_exec::{Environment, Stage, StoreSpec, TaskStore};
+use calzone_functions::{Aggregate, Binding, FunctionDefinition, Scalar};
+use calzone_plan::plan::StageStep;
+use calzone_sandbox::{Component, Grants, Limits, Sandbox, SandboxOptions};
+use calzone_state::MemoryStore;
+use calzone_types::{SqlType, Value};
+
+/// The component whose functions take the place of those that the driver brings along.
+const TEST_FUNCTIONS: &str = "ksqldb-test-functions.wasm";
+
+/// Components, and what they are granted: randomness that repeats itself, nothing else.
+struct Components(Vec<Arc<Component>>);
+
+const GRANTS: Grants = Grants { random: true, clock: false, log: false };
+
+/// Takes `--plugins DIR` out of the arguments, and loads the components that are there. Without the flag, functions of
+/// ksqlDB's test suites come from `target/plugins` where that was built, else from the driver itself.
+pub fn plugins(arguments: &mut Vec<String>) -> Result<Plugins, String> {
+    let given = match arguments.iter().position(|a| a == "--plugins") {
+        Some(at) => {
+            let value = arguments.get(at + 1).cloned().ok_or("--plugins needs a folder.")?;
+            arguments.drain(at..at + 2);
+            Some(value)
+        }
+        None => None,
+    };
+    match given {
+        Some(folder) => load(Path::new(&folder), |_| true),
+        None => {
+            let folder = Path::new("target/plugins");
+            if folder.join(TEST_FUNCTIONS).exists() {
+                load(folder, |name| name == TEST_FUNCTIONS)
+            } else {
+                Ok(calzone_driver::suite_functions::plugins())
+            }
+        }
+    }
+}
+
+fn load(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Plugins, String> {
+    let read_failed = |e: std::io::Error| format!("cannot read the plugins in {}: {e}", folder.display());
+    let cache = tempfile::tempdir().map_err(|e| format!("cannot make a folder for compiled plugins: {e}"))?;
+    let compiler = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
+    let options = SandboxOptions { cache_dir: cache.path().join("compiled"), compiler, limits: Limits::default() };
+    let sandbox = Sandbox::new(options).map_err(|e| e.to_string())?;
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>())
+        .map_err(read_failed)?;
+    files.retain(|file| file.extension().is_some_and(|e| e == "wasm"));
+    files.retain(|file| file.file_name().is_some_and(|name| wanted(&name.to_string_lossy())));
+    files.sort();
+    let mut plugins = Plugins::none();
+    let mut components = Vec::with_capacity(files.len());
+    for file in &files {
+        let name = file.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let bytes = std::fs::read(file).map_err(read_failed)?;
+        // Hostile components lie in such folders too: what the server would refuse is left out, and said.
+        let component = match sandbox.load(&name, &bytes) {
+            Ok(component) => component,
+            Err(e) => {
+                eprintln!("{} is left out: {e}", file.display());
+                continue;
+            }
+        };
+        for function in &component.description.functions {
+            match component.function_definition(&name, &function.name).map_err(|e| e.to_string())? {
+                FunctionDefinition::Scalar(definition) => plugins.scalars.push(definition),
+                FunctionDefinition::Table(definition) => plugins.tables.push(definition),
+                FunctionDefinition::Aggregate(definition) => plugins.aggregates.push(definition),
+            }
+        }
+        components.push(component);
+    }
+    let components = Arc::new(Components(components));
+    plugins.environment = Arc::new(move || Box::new(SandboxEnvironment(components.clone())));
+    Ok(plugins)
+}
+
+/// Gives each query instances of its own.
+struct SandboxEnvironment(Arc<Components>);
+
+impl SandboxEnvironment {
+    fn find(&self, plugin: &str) -> Result<&Component, String> {
+        let found = self.0.0.iter().find(|c| &*c.plugin == plugin);
+        found.map(|c| &**c).ok_or_else(|| format!("there is no plugin `{plugin}`"))
+    }
+}
+
+impl Environment for SandboxEnvironment {
+    fn scalar(&mut self, plugin: &str, function: &str, binding: &Binding) -> Result<Box<dyn Scalar>, String> {
+        let instance = self.find(plugin)?.instantiate_scalar(function, binding, &GRANTS).map_err(|e| e.to_string())?;
+        Ok(Box::new(instance))
+    }
+
+    fn aggregate(
+        &mut self,
+        plugin: &str,
+        function: &str,
+        binding: &Binding,
+        init: &[Value],
+        _: &SqlType,
+    ) -> Result<Arc<dyn Aggregate>, String> {
+        let instance = self.find(plugin)?.instantiate_aggregate(function, binding, init, &GRANTS).map_err(|e| e.to_string())?;
+        Ok(Arc::new(instance))
+    }
+
+    fn stage(&mut self, step: &StageStep) -> Result<Box<dyn Stage>, String> {
+        Err(format!("stage {} cannot run in a test", step.name))
+    }
+
+    fn store(&mut self, _: &StoreSpec, _: i32) -> Result<Box<dyn TaskStore>, String> {
+        Ok(Box::new(MemoryStore::new()))
+    }
+}

@@ -1,0 +1,9 @@
+//! The real program, started on an empty folder and a free port, asked over both versions of HTTP.
+
+mod cli;
+mod harness;
+mod inserts;
+mod lifecycle;
+mod plugins;
+mod routes;
+mod rows;

@@ -1,0 +1,20 @@
+-- Expressions, most of them in odd places.
+SELECT 1, -1, - 1, -(1), - -1, +1, -a, - -a, -+a, -(-a), 2147483648, -2147483648, 9223372036854775807, -9223372036854775808 FROM a;
+SELECT 1.5, -.5, 5., 0.0, 1e3, 1.5E-7, -0e0, 'it''s', '', NULL, true, False, 12345678901234567890.5 FROM a;
+SELECT DATE '2024-02-29', TIME '04:05', TIMESTAMP '2024-02-03T04:05:06.789+01:00', DECIMAL '12', `DATE`, date FROM a;
+SELECT a + b - c * d / e % f, (a + b) * (c - d), a || b || 'x' + 1, a - -1, a - (-b) FROM a;
+SELECT a = 1 AND b <> 2 OR NOT c != 3 AND NOT (d < 4 OR e <= 5), NOT NOT f > 6, (g >= 7) = (h = 8) FROM a;
+SELECT a IS NULL, a IS NOT NULL, a IS DISTINCT FROM b, a IS NOT DISTINCT FROM NULL, NOT a IS NULL FROM a;
+SELECT a BETWEEN 1 AND 2 AND b, a NOT BETWEEN -1 AND 1 + 1, NOT a BETWEEN 1 AND 2 OR c FROM a;
+SELECT a IN (1, 2 + 3, b = c), a NOT IN ('x'), NOT a IN (1) AND b, (NOT a IN (1)) = TRUE FROM a;
+SELECT a LIKE '%x_', a NOT LIKE b || '!' ESCAPE '!', NOT a LIKE 'x' ESCAPE '''' FROM a;
+SELECT CASE WHEN a THEN 1 END, CASE a WHEN 1 THEN 'x' WHEN 2 THEN 'y' ELSE CASE WHEN b = c THEN NULL ELSE 'z' END END FROM a;
+SELECT CAST(a AS VARCHAR), CAST(a + 1 AS ARRAY<DECIMAL(4, 2)>), CAST(s AS STRUCT<a INT>), CAST(x AS address) FROM a;
+SELECT a[1], a[b + 1][-1]['k'], m['k']->f, s->f->`G`[1]->h, (-a)->b, f(x)->y, (a + b)[1], `ARRAY`[1], x.y->z, (1)[2] FROM a;
+SELECT COUNT(*), count(a), f(), `mixed`(1), my_udf(a, 'b', ARRAY[]), IF(a, 1, 2), REPLACE(a, 'b', 'c'), `MAP`(1), `STRUCT`(2) FROM a;
+SELECT ARRAY[], ARRAY[1, a, ARRAY['x']], MAP(), MAP('k' := 1, b := MAP(1 := 2)), STRUCT(), STRUCT(a := 1, `B` := STRUCT(c := d)) FROM a;
+SELECT TRANSFORM(a, x => x + 1), REDUCE(m, 0, (s, k, v) => CASE WHEN s > v THEN s ELSE v END), FILTER(a, (`X`) => `X` LIKE 'a') FROM a;
+SELECT TIMESTAMPADD(SECONDS, 1, t), DATEADD(day, 2, d), f(`DAY`, 1), f(DAY), f(1, DAY), day, days FROM a;
+SELECT a AT TIME ZONE 'Europe/Berlin', -a AT TIME ZONE 'UTC' + 1 FROM a;
+SELECT source, key, value, topic_name, header, `my col`, `back``tick`, "double ""quoted""", _x, a@b FROM a;
+SELECT a FROM a WHERE (((a))) AND ((b + 1) > 2) OR c->d IN (STRUCT(x := 1));

@@ -1,0 +1,24 @@
+-- Streams, tables, types, inserts, drops.
+CREATE STREAM pizza (id BIGINT KEY, slices INT, toppings ARRAY<VARCHAR>) WITH (KAFKA_TOPIC='pizza', VALUE_FORMAT='JSON');
+CREATE OR REPLACE STREAM IF NOT EXISTS ovens (oven STRING KEY) WITH (kafka_topic='ovens', partitions=4, replicas=1, value_format='DELIMITED', value_delimiter='|', wrap_single_value=false);
+CREATE SOURCE TABLE menu (dish VARCHAR PRIMARY KEY, price DECIMAL(8, 2)) WITH (KAFKA_TOPIC='menu', FORMAT='KAFKA');
+CREATE OR REPLACE SOURCE STREAM raw_orders (h ARRAY<STRUCT<key STRING, value BYTES>> HEADERS, trace BYTES HEADER('trace''id')) WITH (kafka_topic='raw', format='JSON');
+CREATE STREAM everything (`Mixed Case` BOOLEAN, a INT, b INTEGER, c BIGINT, d DOUBLE, e DECIMAL(38,38), f VARCHAR(10), g STRING, h BYTES, i DATE, j TIME, k TIMESTAMP, l MAP<STRING, ARRAY<STRUCT<x INT, `y` MAP<INT, DOUBLE>>>>, m STRUCT<>, n address, o `INTEGER`, "From" INT) WITH ('kafka_topic'='x', `odd Name`=NULL, n=-5, big=-9223372036854775808, r=1.50, s=-1e3, t=TRUE);
+CREATE TABLE no_columns WITH (KAFKA_TOPIC='t', VALUE_FORMAT='AVRO');
+CREATE STREAM 1st (k STRING KEY, 2nd INT) WITH (kafka_topic='1st');
+CREATE TYPE IF NOT EXISTS address AS STRUCT<street VARCHAR, number INT, tags ARRAY<STRING>>;
+CREATE TYPE money AS DECIMAL(10,2);
+CREATE STREAM big AS SELECT * FROM pizza;
+CREATE OR REPLACE TABLE IF NOT EXISTS totals WITH (KAFKA_TOPIC='totals', PARTITIONS=2) AS SELECT oven, COUNT(*) AS n FROM pizza GROUP BY oven EMIT CHANGES;
+INSERT INTO big SELECT id, slices FROM pizza WHERE slices > 4;
+INSERT INTO big WITH (QUERY_ID='my_query') SELECT * FROM pizza EMIT CHANGES;
+INSERT INTO pizza VALUES ();
+INSERT INTO pizza VALUES (1, 8, ARRAY['ham', 'olives']);
+INSERT INTO pizza (ROWTIME, id, `Mixed`) VALUES (1234, -1, STRUCT(a := 1, b := MAP('x' := 1.5)));
+DROP STREAM pizza;
+DROP STREAM IF EXISTS pizza DELETE TOPIC;
+DROP TABLE `menu` DELETE TOPIC;
+DROP TYPE IF EXISTS address;
+DROP TYPE IF;
+ALTER STREAM pizza ADD COLUMN crust VARCHAR;
+ALTER TABLE menu ADD COLUMN a INT, ADD b ARRAY<STRING>, ADD column INT;

@@ -1,0 +1,145 @@
+//! Topics through the log crate: loading, checking, waiting. Kafka by its brokers, the embedded log by its folder.
+
+use crate::orders::orders;
+use crate::work::{Collector, Work, expected};
+use calzone_log::{EmbeddedLog, EmbeddedSettings, KafkaLog, KafkaSettings, Log, StartOffset, TopicPartition, TopicSpec};
+use calzone_state::{Database, Durability};
+use calzone_types::RecordBatch;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Records appended at a time.
+const LOAD_RECORDS: usize = 50_000;
+const READ_RECORDS: usize = 50_000;
+/// An output that gives nothing for this long has ended too early.
+const QUIET_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// A log with what must live as long as it.
+pub struct Opened {
+    pub log: Box<dyn Log>,
+    _scratch: Option<tempfile::TempDir>,
+}
+
+/// `kafka:HOST:PORT`, or `embedded:FOLDER` of a server that does not run.
+///
+/// # Errors
+/// In words.
+pub fn open(place: &str) -> Result<Opened, String> {
+    match place.split_once(':') {
+        Some(("kafka", brokers)) => {
+            let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+            let database = Database::open(scratch.path()).map_err(|e| e.to_string())?;
+            let client = [("bootstrap.servers".to_owned(), brokers.to_owned())].into();
+            let log = KafkaLog::open(database, KafkaSettings { client }).map_err(|e| e.to_string())?;
+            Ok(Opened { log: Box::new(log), _scratch: Some(scratch) })
+        }
+        Some(("embedded", folder)) => {
+            let database = Database::open(Path::new(folder)).map_err(|e| e.to_string())?;
+            let settings = EmbeddedSettings { durability: Durability::Buffered };
+            let log = EmbeddedLog::open(database, settings).map_err(|e| e.to_string())?;
+            Ok(Opened { log: Box::new(log), _scratch: None })
+        }
+        _ => Err(format!("--log {place}: write kafka:HOST:PORT or embedded:FOLDER")),
+    }
+}
+
+/// Makes the topic anew.
+pub fn create(log: &dyn Log, topic: &str, partitions: i32) -> Result<(), String> {
+    if log.topic(topic).map_err(|e| e.to_string())?.is_some() {
+        log.delete_topic(topic).map_err(|e| e.to_string())?;
+    }
+    let spec = TopicSpec { name: topic.to_owned(), partitions, ..TopicSpec::default() };
+    log.create_topic(&spec).map_err(|e| e.to_string())
+}
+
+/// Appends the first `count` orders; returns bytes of values.
+pub fn load(log: &dyn Log, topic: &str, count: i64, base_ms: i64) -> Result<usize, String> {
+    let appender = log.appender().map_err(|e| e.to_string())?;
+    let mut records = RecordBatch::default();
+    let mut bytes = 0;
+    for order in orders(count, base_ms) {
+        records.push_with(
+            0,
+            order.time,
+            RecordBatch::ANY_PARTITION,
+            |out| {
+                order.write_key(out);
+                true
+            },
+            |out| {
+                let start = out.len();
+                order.write_value(out);
+                bytes += out.len() - start;
+                true
+            },
+        );
+        if records.len() == LOAD_RECORDS {
+            appender.append(topic, &records).map_err(|e| e.to_string())?;
+            records.clear();
+        }
+    }
+    appender.append(topic, &records).map_err(|e| e.to_string())?;
+    Ok(bytes)
+}
+
+/// Reads the topic to its end and compares it with what must be there; returns rows and records.
+pub fn check(log: &dyn Log, topic: &str, work: Work, count: i64, base_ms: i64) -> Result<(u64, u64), String> {
+    let wanted = expected(work, count, base_ms);
+    let mut collector = Collector::new(work);
+    let mut records = 0;
+    each_record(log, topic, |key, value| {
+        records += 1;
+        collector.take(key, value)
+    })?;
+    let found = collector.finish();
+    if found.rows != wanted.rows {
+        return Err(format!("{topic} has {} rows where {} must be", found.rows, wanted.rows));
+    }
+    if found != wanted {
+        return Err(format!("{topic} has as many rows as it must, {}, but not all with the right content", found.rows));
+    }
+    Ok((found.rows, records))
+}
+
+fn each_record(log: &dyn Log, topic: &str, mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), String>) -> Result<(), String> {
+    let info = log.topic(topic).map_err(|e| e.to_string())?.ok_or_else(|| format!("there is no topic {topic}"))?;
+    let starts: Vec<_> = (0..info.partitions).map(|p| (TopicPartition::new(topic, p), StartOffset::Earliest)).collect();
+    let mut reader = log.reader(&starts).map_err(|e| e.to_string())?;
+    let ends = reader.end_offsets().map_err(|e| e.to_string())?;
+    let mut fetched = Vec::new();
+    let mut progress = Instant::now();
+    while ends.iter().any(|(place, end)| reader.position(place) < *end) {
+        fetched.clear();
+        reader.poll(&mut fetched, READ_RECORDS, Duration::from_millis(100)).map_err(|e| e.to_string())?;
+        for part in &fetched {
+            for record in part.records.iter() {
+                visit(record.key.unwrap_or_default(), record.value.unwrap_or_default())?;
+            }
+        }
+        if !fetched.is_empty() {
+            progress = Instant::now();
+        } else if progress.elapsed() > QUIET_TIME_MAX {
+            return Err(format!("reading {topic} does not come to its end"));
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the topic holds as many records as must come out; returns how many there are.
+pub fn await_rows(log: &dyn Log, topic: &str, wanted: u64, time_max: Duration) -> Result<u64, String> {
+    let deadline = Instant::now() + time_max;
+    loop {
+        // The query makes the topic.
+        let found: u64 = match log.offsets(topic) {
+            Ok(offsets) => offsets.iter().map(|o| (o.latest - o.earliest) as u64).sum(),
+            Err(_) => 0,
+        };
+        if found >= wanted {
+            return Ok(found);
+        }
+        if Instant::now() > deadline {
+            return Err(format!("{topic} has {found} records after {} s, not {wanted}", time_max.as_secs()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
