@@ -68,7 +68,7 @@ impl Code {
 
     fn is_retriable(self) -> bool {
         use rd_kafka_resp_err_t::*;
-        const RETRIABLE: [rd_kafka_resp_err_t; 30] = [
+        const RETRIABLE: [rd_kafka_resp_err_t; 41] = [
             RD_KAFKA_RESP_ERR__TRANSPORT,
             RD_KAFKA_RESP_ERR__RESOLVE,
             RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
@@ -100,6 +100,18 @@ impl Code {
             RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS,
             RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT,
             RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE,
+            // Client and broker disagree for a moment on who leads a partition, or since when.
+            RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
+            RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+            RD_KAFKA_RESP_ERR_PREFERRED_LEADER_NOT_AVAILABLE,
+            RD_KAFKA_RESP_ERR_ELIGIBLE_LEADERS_NOT_AVAILABLE,
+            RD_KAFKA_RESP_ERR_LISTENER_NOT_FOUND,
+            RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID,
+            RD_KAFKA_RESP_ERR_STALE_BROKER_EPOCH,
+            RD_KAFKA_RESP_ERR_STALE_CTRL_EPOCH,
+            RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+            RD_KAFKA_RESP_ERR_FETCH_SESSION_ID_NOT_FOUND,
+            RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED,
         ];
         RETRIABLE.iter().any(|native| self == Code::of(*native)) || self.is_stale_member() || self == Code::NON_EMPTY_GROUP
     }
@@ -151,11 +163,13 @@ impl NativeError {
         // SAFETY: not null, and ours to free.
         unsafe {
             let code = Code::of(rd_kafka_error_code(error));
+            // The object's own mark is set by few of librdkafka's calls.
+            let is_retriable = rd_kafka_error_is_retriable(error) != 0 || code.is_retriable();
             let taken = NativeError {
                 code,
                 text: owned_text(rd_kafka_error_string(error)),
                 is_fatal: rd_kafka_error_is_fatal(error) != 0,
-                is_retriable: rd_kafka_error_is_retriable(error) != 0,
+                is_retriable,
                 requires_abort: rd_kafka_error_txn_requires_abort(error) != 0,
             };
             rd_kafka_error_destroy(error);
