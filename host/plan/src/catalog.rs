@@ -9,6 +9,8 @@ use calzone_types::{Schema, SqlType};
 
 pub use calzone_sql::ast::SourceKind;
 
+use crate::error_policy::ErrorPolicy;
+
 /// Everything that a statement can refer to. Cloning copies pointers.
 #[derive(Clone, Default)]
 pub struct Catalog {
@@ -18,6 +20,8 @@ pub struct Catalog {
     pub types: BTreeMap<String, SqlType>,
     /// Built-in functions and those made by `CREATE FUNCTION`.
     pub functions: Registry,
+    /// Made by `CREATE ERROR POLICY`, by folded name.
+    pub error_policies: BTreeMap<String, Arc<ErrorPolicy>>,
     /// Persistent queries and stages that run, by query id.
     pub queries: BTreeMap<String, Arc<QueryInfo>>,
 }

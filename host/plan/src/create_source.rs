@@ -291,5 +291,6 @@ fn keep_rows(source: &Source) -> QueryPlan {
         reads: vec![source.name.clone()],
         plugins: Vec::new(),
         limit: None,
+        error_policy: None,
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn finish(root: Step, output: Output, sources: &[Arc<Source>], limit:
     let mut plugins = BTreeSet::new();
     collect_plugins(&root, &mut plugins);
     let reads = sources.iter().map(|s| s.name.clone()).collect();
-    Ok(QueryPlan { root, output, reads, plugins: plugins.into_iter().collect(), limit })
+    Ok(QueryPlan { root, output, reads, plugins: plugins.into_iter().collect(), limit, error_policy: None })
 }
 
 /// The steps below a step.

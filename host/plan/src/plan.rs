@@ -12,6 +12,7 @@ use calzone_sql::ast::JoinKind;
 use calzone_types::{Schema, SqlType};
 
 use crate::catalog::{KeyWindow, Source, TimestampColumn};
+use crate::error_policy::QueryPolicy;
 use crate::expression::{AggregateCall, Expr, TableCall};
 
 /// A query, from its sources to the rows that leave it.
@@ -26,6 +27,8 @@ pub struct QueryPlan {
     pub plugins: Vec<PluginUse>,
     /// A limit of rows, for push queries.
     pub limit: Option<u64>,
+    /// What becomes of records that fail; without it they are reported and left out or made null, as in ksqlDB.
+    pub error_policy: Option<Arc<QueryPolicy>>,
 }
 
 /// A plugin's function or stage that a plan needs an instance of.

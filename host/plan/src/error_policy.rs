@@ -1,0 +1,143 @@
+//! What becomes of records that fail: error policies as statements made them, and as a query uses one.
+
+use std::sync::Arc;
+
+use crate::expression::Expr;
+
+/// A policy made by `CREATE ERROR POLICY`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorPolicy {
+    pub name: Arc<str>,
+    pub decider: Decider,
+    pub settings: PolicySettings,
+    /// `LOCK BY`, as text of the statement: planned against the columns of each query's source.
+    pub lock_by: Option<Arc<str>>,
+    /// The normalised statement that made it.
+    pub statement: Arc<str>,
+}
+
+/// Who decides about a failed record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decider {
+    /// `AS first [THEN then]`: `then` follows when a retry's attempts are used up; without it such a record is a dead letter.
+    Actions { first: PolicyAction, then: Option<PolicyAction> },
+    /// `USING PLUGIN`: a component answers for each record.
+    Plugin { plugin: Arc<str>, policy: Arc<str>, config: Vec<(String, String)> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyAction {
+    /// Reported in the processing log, and left out.
+    Skip,
+    /// The query stops before the record, and waits for the user.
+    Stop,
+    /// To the dead letter topic, byte for byte.
+    DeadLetter,
+    /// To the retry topic; others pass it meanwhile.
+    Retry,
+    /// To the retry topic; later records of its key wait behind it.
+    RetryInOrder,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicySettings {
+    /// How often a record is tried again before `then`. `None`: for ever.
+    pub attempts: Option<u32>,
+    pub backoff: Backoff,
+    /// The classes of errors it is for, by their words in the processing log; all if empty. Others meet the server's default.
+    pub classes: Vec<Arc<str>>,
+    /// What becomes of the records that wait behind a record that has become a dead letter.
+    pub chain: ChainFate,
+    pub header_style: HeaderStyle,
+    pub dead_letter_topic: Option<Arc<str>>,
+    pub retry_topic: Option<Arc<str>>,
+    pub redirect_topic: Option<Arc<str>>,
+}
+
+/// How long a record waits before its next attempt: milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    pub initial_ms: i64,
+    /// Each wait is the last one times this: 1 is a fixed backoff.
+    pub factor: f64,
+    pub max_ms: i64,
+    /// The share of the wait, 0 to 1, that is varied by a hash of the record's place: the same after a restart.
+    pub jitter: f64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChainFate {
+    /// They are processed as if the dead one had not been.
+    #[default]
+    Release,
+    DeadLetterAll,
+    Stop,
+}
+
+/// Whose names the headers of a dead letter have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeaderStyle {
+    /// `__connect.errors.*`
+    #[default]
+    Connect,
+    /// `__streams.errors.*`
+    Streams,
+    /// `kafka_dlt-*`
+    Spring,
+    /// `dead-letter-*`
+    SmallRye,
+}
+
+/// A policy as one query uses it.
+#[derive(Clone, Debug)]
+pub struct QueryPolicy {
+    pub policy: Arc<ErrorPolicy>,
+    /// `<sink topic>-dead-letter` unless the policy or the query's WITH names another.
+    pub dead_letter_topic: Arc<str>,
+    pub retry_topic: Arc<str>,
+    pub redirect_topic: Arc<str>,
+    /// Over all columns of the source as its `SourceStep` gives them; `None`: the bytes of the record's key.
+    pub lock_by: Option<Expr>,
+}
+
+impl QueryPolicy {
+    /// Can it ask for another attempt? Then the query has a retry topic and stores for what waits.
+    pub fn retries(&self) -> bool {
+        match &self.policy.decider {
+            Decider::Actions { first, then } => [Some(*first), *then].iter().flatten().any(|a| a.retries()),
+            Decider::Plugin { .. } => true,
+        }
+    }
+}
+
+impl PolicyAction {
+    pub fn retries(self) -> bool {
+        matches!(self, PolicyAction::Retry | PolicyAction::RetryInOrder)
+    }
+}
+
+impl PolicySettings {
+    /// Without WITH: ten attempts, a second apart and growing to a minute.
+    pub const DEFAULT_ATTEMPTS: u32 = 10;
+}
+
+impl Default for PolicySettings {
+    fn default() -> PolicySettings {
+        PolicySettings {
+            attempts: Some(PolicySettings::DEFAULT_ATTEMPTS),
+            backoff: Backoff::default(),
+            classes: Vec::new(),
+            chain: ChainFate::default(),
+            header_style: HeaderStyle::default(),
+            dead_letter_topic: None,
+            retry_topic: None,
+            redirect_topic: None,
+        }
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff { initial_ms: 1_000, factor: 2.0, max_ms: 60_000, jitter: 0.0 }
+    }
+}
