@@ -97,7 +97,9 @@ impl Shared {
         loop {
             match self.admin.offsets(partitions, spec, QUESTION_TIME_MAX) {
                 // A new topic's leaders, or those after a broker's death, take a moment to know that they lead.
-                Err(error) if error.is_retriable && Instant::now() < deadline => std::thread::sleep(TOPIC_SETTLE_STEP),
+                Err(error) if (error.is_retriable || error.code == Code::UNKNOWN_TOPIC_OR_PART) && Instant::now() < deadline => {
+                    std::thread::sleep(TOPIC_SETTLE_STEP);
+                }
                 outcome => return outcome.map_err(|error| error.while_doing("asking for the offsets of partitions")),
             }
         }
