@@ -3,6 +3,14 @@
 use std::sync::Arc;
 
 use crate::expression::Expr;
+use crate::plan::Step;
+
+/// Classes of errors, by their words in the processing log: what CLASSES takes.
+pub const ERROR_CLASSES: &[&str] =
+    &["deserialization", "expression", "plugin", "timestamp", "serialization", "production", "late", "null key"];
+
+/// Classes that SQL expects of ordinary records: a policy is for them only where it names them.
+pub const EXPECTED_CLASSES: &[&str] = &["late", "null key"];
 
 /// A policy made by `CREATE ERROR POLICY`.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +52,7 @@ pub struct PolicySettings {
     /// How often a record is tried again before `then`. `None`: for ever.
     pub attempts: Option<u32>,
     pub backoff: Backoff,
-    /// The classes of errors it is for, by their words in the processing log; all if empty. Others meet the server's default.
+    /// The classes of errors it is for, by their words in the processing log; if empty, all but [`EXPECTED_CLASSES`].
     pub classes: Vec<Arc<str>>,
     /// What becomes of the records that wait behind a record that has become a dead letter.
     pub chain: ChainFate,
@@ -92,15 +100,74 @@ pub enum HeaderStyle {
 #[derive(Clone, Debug)]
 pub struct QueryPolicy {
     pub policy: Arc<ErrorPolicy>,
-    /// `<sink topic>-dead-letter` unless the policy or the query's WITH names another.
+    /// For classes that `policy` is not for: what the settings `ksql.fail.on.*` say, as policies that skip or stop.
+    pub others: Vec<Arc<ErrorPolicy>>,
+    pub chosen_by: ChosenBy,
+    /// Topics that the query or source names itself.
+    pub named: PolicyTopics,
+    /// `<sink topic>-dead-letter` unless the query's WITH or the policy names another.
     pub dead_letter_topic: Arc<str>,
     pub retry_topic: Arc<str>,
     pub redirect_topic: Arc<str>,
-    /// Over all columns of the source as its `SourceStep` gives them; `None`: the bytes of the record's key.
-    pub lock_by: Option<Expr>,
+    /// `None`: by the bytes of the record's key.
+    pub lock_by: Option<LockBy>,
+}
+
+/// What records are put in order by: `LOCK BY`.
+#[derive(Clone, Debug)]
+pub struct LockBy {
+    /// Reads the columns of the query's source that the expression needs, and no others: a [`crate::plan::StepKind::Source`].
+    pub input: Step,
+    /// Over the columns of `input`.
+    pub expr: Expr,
+}
+
+/// Where a query's policy was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChosenBy {
+    /// ON ERROR, or ERROR_POLICY in its WITH clause.
+    Query,
+    /// ERROR_POLICY of a source that it reads.
+    Source(Arc<str>),
+    /// The server's or session's setting of this name.
+    Setting(&'static str),
+}
+
+/// Topics as WITH names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyTopics {
+    pub dead_letter: Option<Arc<str>>,
+    pub retry: Option<Arc<str>>,
+    pub redirect: Option<Arc<str>>,
+}
+
+impl ErrorPolicy {
+    /// Is it for errors of this class?
+    pub fn is_for(&self, class: &str) -> bool {
+        match self.settings.classes.as_slice() {
+            [] => !EXPECTED_CLASSES.contains(&class),
+            named => named.iter().any(|c| **c == *class),
+        }
+    }
+
+    /// Can it send a record to the dead letter topic? A retry that is used up without THEN does.
+    pub fn makes_dead_letters(&self) -> bool {
+        match &self.decider {
+            Decider::Actions { first, then } => match then {
+                Some(then) => [*first, *then].contains(&PolicyAction::DeadLetter),
+                None => *first == PolicyAction::DeadLetter || first.retries(),
+            },
+            Decider::Plugin { .. } => true,
+        }
+    }
 }
 
 impl QueryPolicy {
+    /// The policy that decides about errors of this class; `None`: they are reported and left out or made null, as in ksqlDB.
+    pub fn for_class(&self, class: &str) -> Option<&Arc<ErrorPolicy>> {
+        std::iter::once(&self.policy).chain(&self.others).find(|p| p.is_for(class))
+    }
+
     /// Can it ask for another attempt? Then the query has a retry topic and stores for what waits.
     pub fn retries(&self) -> bool {
         match &self.policy.decider {
