@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use calzone_functions::FunctionKind;
+pub use calzone_plan::error_policy::{Decider, ErrorPolicy, PolicyAction};
 use calzone_plan::{KeyWindow, Source};
 use calzone_types::{Schema, SqlType};
 
@@ -48,6 +49,8 @@ pub enum AnswerKind {
     Plugin(Box<PluginSummary>),
     Stages(Vec<StageSummary>),
     Stage(Box<StageDescription>),
+    ErrorPolicies(Vec<ErrorPolicySummary>),
+    ErrorPolicy(Box<ErrorPolicySummary>),
 }
 
 /// Outcome of a distributed statement.
@@ -244,10 +247,20 @@ pub struct StageSummary {
 }
 
 #[derive(Clone, Debug)]
+pub struct ErrorPolicySummary {
+    pub policy: Arc<ErrorPolicy>,
+    /// Revision of its plugin.
+    pub revision: Option<i64>,
+    /// Queries, sources and settings.
+    pub used_by: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
 pub struct StageDescription {
     pub summary: StageSummary,
     pub config: Vec<(String, String)>,
     pub grants: Vec<String>,
+    pub error_policy: Option<String>,
     pub schema: Schema,
     pub partitions: Vec<StagePartition>,
 }

@@ -29,6 +29,8 @@ pub fn command_id(statement: &Statement) -> String {
         Statement::DropStage { name, .. } => format!("stage/{}/drop", name.node),
         Statement::PauseStage { name } => format!("stage/{}/pause", name.node),
         Statement::ResumeStage { name } => format!("stage/{}/resume", name.node),
+        Statement::CreateErrorPolicy(p) => format!("errorpolicy/`{}`/create", p.name.node),
+        Statement::DropErrorPolicy { name, .. } => format!("errorpolicy/{}/drop", name.node),
         Statement::AlterRevision { target, name, .. } => {
             let target = match target {
                 RevisionTarget::Plugin => "plugin",

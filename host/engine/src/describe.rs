@@ -180,6 +180,7 @@ impl Engine {
                 summary,
                 config: stage.config.clone(),
                 grants: stage.grants.iter().map(|g| grant_text(&g.kind)).collect(),
+                error_policy: query.plan.error_policy.as_ref().map(|p| p.policy.name.to_string()),
                 schema,
                 partitions: query.runner.as_ref().map(|r| r.statistics.partitions()).unwrap_or_default(),
             })

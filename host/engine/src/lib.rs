@@ -16,6 +16,7 @@ mod command_id;
 mod describe;
 mod engine;
 mod error;
+mod error_policies;
 mod insert;
 mod lookup;
 mod metrics;

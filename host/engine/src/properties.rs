@@ -155,7 +155,8 @@ fn validate_value(name: &str, value: &str) -> Result<(), PropertyFault> {
 
 /// The server's settings that plans depend on; they are written into each command.
 pub fn plan_relevant(properties: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    properties.iter().filter(|(name, _)| name.starts_with("ksql.")).map(|(n, v)| (n.clone(), v.clone())).collect()
+    let plans_need = |name: &str| name.starts_with("ksql.") || name.starts_with("calzone.");
+    properties.iter().filter(|(name, _)| plans_need(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
 }
 
 /// All settings with their effective values, sorted by name.

@@ -61,6 +61,7 @@ impl Engine {
             Statement::Show(_)
             | Statement::DescribePlugin { .. }
             | Statement::DescribeStage { .. }
+            | Statement::DescribeErrorPolicy { .. }
             | Statement::AssertTopic { .. } => Ok(()),
             _ => {
                 let changed = apply::rehearse(self, state, parsed, &properties, &session.properties, topics)?;

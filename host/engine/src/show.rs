@@ -48,7 +48,11 @@ impl Engine {
                 AnswerKind::Plugins(all)
             }
             Show::Stages => AnswerKind::Stages(state.stages.keys().filter_map(|name| stage_summary(&state, name)).collect()),
-            Show::Connectors { .. } | Show::ConnectorPlugins | Show::ErrorPolicies | Show::Endpoints => {
+            Show::ErrorPolicies => {
+                let policies = state.catalog.error_policies.values();
+                AnswerKind::ErrorPolicies(policies.map(|p| self.error_policy_summary(&state, p, session)).collect())
+            }
+            Show::Connectors { .. } | Show::ConnectorPlugins | Show::Endpoints => {
                 return Err(StatementError::bad_statement("This server does not run this kind of statement.", text));
             }
         };

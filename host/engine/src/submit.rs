@@ -76,6 +76,7 @@ impl Engine {
             Statement::DescribeFunction { name } => self.describe_function(name, &parsed.text).map(Some),
             Statement::DescribePlugin { name } => self.describe_plugin(name, &parsed.text).map(Some),
             Statement::DescribeStage { name } => self.describe_stage(name, &parsed.text).map(Some),
+            Statement::DescribeErrorPolicy { name } => self.describe_error_policy(name, &parsed.text, session).map(Some),
             Statement::Explain(explain) => self.explain(explain, &parsed.text, session).map(Some),
             Statement::AssertTopic { exists, topic, properties, timeout_ms } => {
                 self.assert_topic(*exists, topic, properties, *timeout_ms, &parsed.text).map(Some)
@@ -185,9 +186,6 @@ pub(crate) fn refusal(parsed: &Parsed) -> Option<StatementError> {
         | Statement::AssertTombstone(_)
         | Statement::AssertSource { .. }
         | Statement::RunScript { .. }
-        | Statement::CreateErrorPolicy(_)
-        | Statement::DropErrorPolicy { .. }
-        | Statement::DescribeErrorPolicy { .. }
         | Statement::CreateEndpoint(_)
         | Statement::DropEndpoint { .. }
         | Statement::ShowLocks { .. }

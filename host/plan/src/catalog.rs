@@ -9,7 +9,7 @@ use calzone_types::{Schema, SqlType};
 
 pub use calzone_sql::ast::SourceKind;
 
-use crate::error_policy::ErrorPolicy;
+use crate::error_policy::{ErrorPolicy, SourcePolicy};
 
 /// Everything that a statement can refer to. Cloning copies pointers.
 #[derive(Clone, Default)]
@@ -57,6 +57,8 @@ pub struct Source {
     pub timestamp: Option<TimestampColumn>,
     /// `CREATE SOURCE STREAM|TABLE`: read-only.
     pub is_source: bool,
+    /// `WITH (ERROR_POLICY='p')`: of queries that read it and name no other.
+    pub error_policy: Option<SourcePolicy>,
     /// The persistent query that made it (CREATE … AS), whose table can be asked by pull queries.
     pub created_by: Option<Arc<str>>,
     /// The normalised statement that created it.

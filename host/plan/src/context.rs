@@ -43,6 +43,16 @@ pub trait PluginLookup {
 
     /// What a plugin's function accepts and gives. Errors: why it cannot be used, for the user.
     fn function(&self, plugin: &str, function: Option<&str>) -> std::result::Result<FunctionDefinition, String>;
+
+    /// Name, inside the plugin, of its error policy that takes these settings. Errors: why it cannot be used, for the user.
+    fn error_policy(
+        &self,
+        plugin: &str,
+        _policy: Option<&str>,
+        _config: &[(String, String)],
+    ) -> std::result::Result<Arc<str>, String> {
+        Err(format!("There is no plugin '{plugin}'."))
+    }
 }
 
 /// A stage as its plugin describes it for a given input.

@@ -13,6 +13,7 @@ use crate::normalize::normalize;
 use crate::plan::{Output, QueryPlan, SinkOutput, SourceColumn, SourceStep, Step, StepColumn, StepKind, StepOutput};
 use crate::topic::{self, TopicRequest};
 use crate::types::resolve_type;
+use crate::use_policy;
 use crate::upgrade;
 use crate::with_properties::{self, WithProperties, check_formats};
 
@@ -27,6 +28,8 @@ pub struct CreateSourcePlan {
     pub already_exists: bool,
     /// Keeps the rows of a `CREATE SOURCE TABLE`, so that pull queries can ask it.
     pub materialize_query: Option<QueryPlan>,
+    /// What that query's error policy needs.
+    pub policy_topics: Vec<TopicRequest>,
 }
 
 /// Plans a declaration. What is kept of the statement is its normal form, else its `text`.
@@ -63,6 +66,7 @@ pub fn create_source(ctx: &PlanContext, statement: &ast::CreateSource, text: &st
         window: with.window,
         timestamp,
         is_source: statement.is_source,
+        error_policy: use_policy::of_source(ctx, with.policy.clone())?,
         created_by: None,
         statement: shown.into(),
     };
@@ -73,9 +77,14 @@ pub fn create_source(ctx: &PlanContext, statement: &ast::CreateSource, text: &st
         }
         upgrade::check_source(old, &source)?;
     }
-    let materialize_query = (statement.is_source && statement.kind == SourceKind::Table).then(|| keep_rows(&source));
+    let (mut materialize_query, mut policy_topics) = (None, Vec::new());
+    if statement.is_source && statement.kind == SourceKind::Table {
+        let (plan, topics) = use_policy::give_keeper(ctx, keep_rows(&source), &source)?;
+        (materialize_query, policy_topics) = (Some(plan), topics);
+    }
     let already_exists = existing.is_some() && !statement.or_replace;
-    Ok(CreateSourcePlan { source, topic, replaces: existing.is_some() && !already_exists, already_exists, materialize_query })
+    let replaces = existing.is_some() && !already_exists;
+    Ok(CreateSourcePlan { source, topic, replaces, already_exists, materialize_query, policy_topics })
 }
 
 /// The source of that name, if there is one and the statement may go on all the same.

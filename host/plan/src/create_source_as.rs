@@ -17,6 +17,7 @@ use crate::query::{self, Planned, Purpose, column_of};
 use crate::rows::usable_key_format;
 use crate::topic::{self, TopicRequest};
 use crate::upgrade;
+use crate::use_policy;
 use crate::with_properties::{self, WithProperties, check_formats, default_key_format};
 
 /// A persistent query, and the source it writes.
@@ -30,6 +31,8 @@ pub struct CreateQueryPlan {
     pub replaces: bool,
     /// IF NOT EXISTS, and it does: nothing is to be done.
     pub already_exists: bool,
+    /// What the query's error policy needs.
+    pub policy_topics: Vec<TopicRequest>,
 }
 
 /// Plans a persistent query with a source of its own. What is kept of the statement is its normal form, else its `text`.
@@ -69,9 +72,11 @@ pub fn create_source_as(
         value_format,
         window,
         is_source: false,
+        error_policy: None,
         created_by: Some(query_id.into()),
         statement: shown.into(),
     };
+    let sources = planned.sources.clone();
     let plan = sink_plan(planned, Arc::new(source.clone()))?;
     let already_exists = existing.is_some() && !statement.or_replace;
     if let Some(old) = existing.as_ref().filter(|_| !already_exists) {
@@ -86,7 +91,9 @@ pub fn create_source_as(
         upgrade::check_source(old, &source)?;
         upgrade::check_upgrade(query, &plan)?;
     }
-    Ok(CreateQueryPlan { source, topic, plan, replaces: existing.is_some() && !already_exists, already_exists })
+    let replaces = existing.is_some() && !already_exists;
+    let made = CreateQueryPlan { source, topic, plan, replaces, already_exists, policy_topics: Vec::new() };
+    if already_exists { Ok(made) } else { use_policy::give(ctx, &with.policy, made, &sources) }
 }
 
 /// A persistent query goes on for ever.

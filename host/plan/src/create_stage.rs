@@ -14,6 +14,7 @@ use crate::names::{NamedSource, expect_source, is_reserved};
 use crate::plan::{Output, SinkOutput, SourceColumn, StageStep, Step, StepKind, StepOutput};
 use crate::rows;
 use crate::topic;
+use crate::use_policy::{self, PolicyClause};
 use crate::with_properties::{self, check_formats, default_key_format};
 
 /// Plans a stage between a stream and a sink, which is made unless it exists.
@@ -68,7 +69,21 @@ pub fn create_stage(ctx: &PlanContext, statement: &ast::CreateStage, text: &str,
     let replaces = statement.or_replace && ctx.catalog.queries.contains_key(query_id);
     let sink_output = SinkOutput { sink: sink.clone(), key, value, timestamp: None, materialize: false, writes: true };
     let plan = finish::finish(root, Output::Sink(sink_output), std::slice::from_ref(&source), None)?;
-    Ok(CreateQueryPlan { source: (*sink).clone(), topic, plan, replaces, already_exists: false })
+    let made =
+        CreateQueryPlan { source: (*sink).clone(), topic, plan, replaces, already_exists: false, policy_topics: Vec::new() };
+    use_policy::give(ctx, &policy(statement)?, made, std::slice::from_ref(&source))
+}
+
+/// The policy that ON ERROR or WITH names.
+fn policy(statement: &ast::CreateStage) -> Result<PolicyClause> {
+    let clause = use_policy::clause(&statement.properties)?;
+    match (&statement.on_error, &clause.policy) {
+        (Some(_), Some(second)) => {
+            Err(PlanError::at(second.span, "The error policy is named by ON ERROR already. Leave one of them out."))
+        }
+        (Some(name), None) => Ok(PolicyClause { policy: Some(name.clone()), ..clause }),
+        (None, _) => Ok(clause),
+    }
 }
 
 /// A stage sees the columns that the stream declares; pseudo columns and headers columns are not its rows' own.
@@ -86,7 +101,8 @@ fn declared_columns(mut input: Step, source: &Source) -> Step {
     input
 }
 
-fn config(properties: &[ast::Property]) -> Result<Vec<(String, String)>> {
+/// Settings for a plugin, as text.
+pub(crate) fn config(properties: &[ast::Property]) -> Result<Vec<(String, String)>> {
     let text = |property: &ast::Property| match &property.value.value {
         Value::Varchar(text) => Ok(text.clone()),
         Value::Boolean(value) => Ok(value.to_string()),
@@ -159,6 +175,7 @@ fn new_sink(
         window: from.window,
         timestamp: None,
         is_source: false,
+        error_policy: None,
         created_by: Some(query_id.into()),
         statement: text.into(),
     };

@@ -1,5 +1,6 @@
 //! What becomes of records that fail: error policies as statements made them, and as a query uses one.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::expression::Expr;
@@ -111,6 +112,8 @@ pub struct QueryPolicy {
     pub redirect_topic: Arc<str>,
     /// `None`: by the bytes of the record's key.
     pub lock_by: Option<LockBy>,
+    /// The policy took the place of one that retried: what waits since then is still tried again.
+    pub has_retried: bool,
 }
 
 /// What records are put in order by: `LOCK BY`.
@@ -141,6 +144,14 @@ pub struct PolicyTopics {
     pub redirect: Option<Arc<str>>,
 }
 
+/// What a source asks of the queries that read it: `WITH (ERROR_POLICY='p')`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePolicy {
+    /// The folded name, or `NONE`.
+    pub policy: Arc<str>,
+    pub topics: PolicyTopics,
+}
+
 impl ErrorPolicy {
     /// Is it for errors of this class?
     pub fn is_for(&self, class: &str) -> bool {
@@ -150,13 +161,22 @@ impl ErrorPolicy {
         }
     }
 
-    /// Can it send a record to the dead letter topic? A retry that is used up without THEN does.
-    pub fn makes_dead_letters(&self) -> bool {
-        match &self.decider {
-            Decider::Actions { first, then } => match then {
-                Some(then) => [*first, *then].contains(&PolicyAction::DeadLetter),
-                None => *first == PolicyAction::DeadLetter || first.retries(),
-            },
+    /// Can it ask for another attempt?
+    pub fn retries(&self) -> bool {
+        self.decider.may(PolicyAction::Retry) || self.decider.may(PolicyAction::RetryInOrder)
+    }
+}
+
+impl Decider {
+    /// Can a record meet this fate? A retry that is used up without THEN makes a dead letter, and so may RETRY IN ORDER
+    /// of those that wait.
+    pub fn may(&self, action: PolicyAction) -> bool {
+        match self {
+            Decider::Actions { first, then } => {
+                let implied = action == PolicyAction::DeadLetter
+                    && (*first == PolicyAction::RetryInOrder || first.retries() && then.is_none());
+                implied || *first == action || *then == Some(action)
+            }
             Decider::Plugin { .. } => true,
         }
     }
@@ -170,16 +190,60 @@ impl QueryPolicy {
 
     /// Can it ask for another attempt? Then the query has a retry topic and stores for what waits.
     pub fn retries(&self) -> bool {
-        match &self.policy.decider {
-            Decider::Actions { first, then } => [Some(*first), *then].iter().flatten().any(|a| a.retries()),
-            Decider::Plugin { .. } => true,
-        }
+        self.policy.retries() || self.has_retried
     }
 }
 
 impl PolicyAction {
     pub fn retries(self) -> bool {
         matches!(self, PolicyAction::Retry | PolicyAction::RetryInOrder)
+    }
+}
+
+/// As in SQL.
+impl fmt::Display for PolicyAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PolicyAction::Skip => "SKIP",
+            PolicyAction::Stop => "STOP",
+            PolicyAction::DeadLetter => "DEAD LETTER",
+            PolicyAction::Retry => "RETRY",
+            PolicyAction::RetryInOrder => "RETRY IN ORDER",
+        })
+    }
+}
+
+/// As in SQL.
+impl fmt::Display for Decider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Decider::Actions { first, then: None } => write!(f, "{first}"),
+            Decider::Actions { first, then: Some(then) } => write!(f, "{first} THEN {then}"),
+            Decider::Plugin { plugin, policy, .. } => write!(f, "plugin {plugin}, policy {policy}"),
+        }
+    }
+}
+
+/// As the setting CHAIN takes it.
+impl fmt::Display for ChainFate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChainFate::Release => "RELEASE",
+            ChainFate::DeadLetterAll => "DEAD LETTER ALL",
+            ChainFate::Stop => "STOP",
+        })
+    }
+}
+
+/// As the setting HEADERS takes it.
+impl fmt::Display for HeaderStyle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HeaderStyle::Connect => "CONNECT",
+            HeaderStyle::Streams => "STREAMS",
+            HeaderStyle::Spring => "SPRING",
+            HeaderStyle::SmallRye => "SMALLRYE",
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::catalog::KeyWindow;
+use crate::error_policy::{ChosenBy, PolicyAction, QueryPolicy};
 use crate::finish::inputs;
 use crate::plan::{JoinHow, Output, QueryPlan, SourceColumn, Step, StepKind, StepOutput, WindowSpecKind};
 
@@ -20,7 +21,33 @@ pub fn explain(plan: &QueryPlan) -> String {
             line(&mut text, 0, &format!("Client{limit}"), None);
         }
     }
+    if let Some(policy) = &plan.error_policy {
+        line(&mut text, 1, &errors(policy), None);
+    }
     step(&mut text, 1, &plan.root);
+    text
+}
+
+/// What becomes of records that fail.
+fn errors(policy: &QueryPolicy) -> String {
+    let by = match &policy.chosen_by {
+        ChosenBy::Query => String::new(),
+        ChosenBy::Source(source) => format!(" (of source {source})"),
+        ChosenBy::Setting(name) => format!(" (of setting {name})"),
+    };
+    let mut text = format!("Errors meet policy {}{by}: {}", policy.policy.name, policy.policy.decider);
+    if policy.policy.decider.may(PolicyAction::DeadLetter) {
+        text += &format!(", dead letters to {}", policy.dead_letter_topic);
+    }
+    if policy.retries() {
+        text += &format!(", retries through {}, locks in {}", policy.retry_topic, policy.redirect_topic);
+    }
+    if let Some(lock_by) = &policy.policy.lock_by {
+        text += &format!(", locked by {lock_by}");
+    }
+    for other in &policy.others {
+        text += &format!("; {}: {}", other.name, other.decider);
+    }
     text
 }
 

@@ -12,6 +12,7 @@ use crate::plan::StepKind;
 use crate::query::{self, Purpose};
 use crate::topic::TopicRequest;
 use crate::typing::cast_expr;
+use crate::use_policy::{self, POLICY_PROPERTIES};
 
 /// Plans a query that adds to an existing stream.
 pub fn insert_into(ctx: &PlanContext, statement: &ast::InsertInto, _text: &str, _query_id: &str) -> Result<CreateQueryPlan> {
@@ -65,8 +66,17 @@ pub fn insert_into(ctx: &PlanContext, statement: &ast::InsertInto, _text: &str, 
         retention_ms: None,
         cleanup_policy: "delete".to_owned(),
     };
+    let sources = planned.sources.clone();
     let plan = sink_plan(planned, sink.clone())?;
-    Ok(CreateQueryPlan { source: (*sink).clone(), topic, plan, replaces: false, already_exists: false })
+    let made = CreateQueryPlan {
+        source: (*sink).clone(),
+        topic,
+        plan,
+        replaces: false,
+        already_exists: false,
+        policy_topics: Vec::new(),
+    };
+    use_policy::give(ctx, &use_policy::clause(&statement.properties)?, made, &sources)
 }
 
 fn mismatch(result: &Schema, wanted: &Schema) -> String {
@@ -82,8 +92,10 @@ pub fn query_id(statement: &ast::InsertInto) -> Result<Option<String>> {
         match (property.name.node.as_str(), &property.value.value) {
             ("QUERY_ID", Value::Varchar(text)) if !text.trim().is_empty() => id = Some(text.trim().to_uppercase()),
             ("QUERY_ID", _) => return Err(PlanError::at(property.value.span, "QUERY_ID must be text that is not empty.")),
+            (name, _) if POLICY_PROPERTIES.contains(&name) => {}
             (other, _) => {
-                let message = format!("INSERT INTO knows no property {other}. It knows QUERY_ID.");
+                let known = POLICY_PROPERTIES.join(", ");
+                let message = format!("INSERT INTO knows no property {other}. It knows QUERY_ID, {known}.");
                 return Err(PlanError::at(property.name.span, message));
             }
         }

@@ -68,6 +68,7 @@ pub(crate) enum Clause {
     PartitionBy,
     Having,
     Values,
+    LockBy,
 }
 
 impl Clause {
@@ -80,6 +81,7 @@ impl Clause {
             Clause::PartitionBy => "PARTITION BY",
             Clause::Having => "HAVING",
             Clause::Values => "VALUES",
+            Clause::LockBy => "LOCK BY",
         }
     }
 }

@@ -10,10 +10,13 @@ use calzone_types::{Column, Schema, Value};
 use crate::catalog::{KeyWindow, WindowType};
 use crate::context::PlanContext;
 use crate::error::{PlanError, PlanErrorKind, Result};
+use crate::use_policy::{self, PolicyClause};
 
 /// Properties of `CREATE STREAM|TABLE`.
 pub(crate) const SOURCE_PROPERTIES: &[&str] = &[
     "CLEANUP_POLICY",
+    "DEAD_LETTER_TOPIC",
+    "ERROR_POLICY",
     "FORMAT",
     "KAFKA_TOPIC",
     "KEY_DELIMITER",
@@ -22,8 +25,10 @@ pub(crate) const SOURCE_PROPERTIES: &[&str] = &[
     "KEY_SCHEMA_FULL_NAME",
     "KEY_SCHEMA_ID",
     "PARTITIONS",
+    "REDIRECT_TOPIC",
     "REPLICAS",
     "RETENTION_MS",
+    "RETRY_TOPIC",
     "SOURCED_BY_CONNECTOR",
     "TIMESTAMP",
     "TIMESTAMP_FORMAT",
@@ -61,6 +66,7 @@ pub(crate) struct WithProperties {
     pub value_schema_id: Option<i32>,
     pub key_schema_name: Option<String>,
     pub value_schema_name: Option<String>,
+    pub policy: PolicyClause,
     /// `VALUE_PROTOBUF_NULLABLE_REPRESENTATION` or that of the key is set.
     nullable_representation: [bool; 2],
 }
@@ -120,6 +126,7 @@ fn read(properties: &[Property], refused: &[&str]) -> Result<WithProperties> {
         value_schema_id: with.count("VALUE_SCHEMA_ID", i32::MAX.into())?.map(|n| n as i32),
         key_schema_name: with.schema_name("KEY_SCHEMA_FULL_NAME")?,
         value_schema_name,
+        policy: use_policy::clause(properties)?,
         nullable_representation: [
             with.seen.contains_key("KEY_PROTOBUF_NULLABLE_REPRESENTATION"),
             with.seen.contains_key("VALUE_PROTOBUF_NULLABLE_REPRESENTATION"),
@@ -233,7 +240,7 @@ fn format_named(name: &str) -> std::result::Result<Format, String> {
 }
 
 /// A column's name as text: folded to upper case unless in back quotes or double quotes.
-fn column_name(text: &str) -> String {
+pub(crate) fn column_name(text: &str) -> String {
     for quote in ['`', '"'] {
         if let Some(inner) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
             return inner.to_owned();

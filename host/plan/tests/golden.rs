@@ -9,7 +9,9 @@ use std::sync::Arc;
 use calzone_functions::{FunctionDefinition, Registry};
 use calzone_plan::catalog::QueryInfo;
 use calzone_plan::plan::{Output, StageColumn, StepColumn};
-use calzone_plan::{Catalog, CreateQueryPlan, PlanContext, PlanError, PluginLookup, PullQuery, StageOffer, TopicLookup};
+use calzone_plan::{
+    Catalog, CreateQueryPlan, PlanContext, PlanError, PluginLookup, PullQuery, QueryPlan, StageOffer, TopicLookup, TopicRequest,
+};
 use calzone_sql::ast::{Grant, Parsed, SourceKind, Statement};
 use calzone_types::SqlType;
 
@@ -54,6 +56,15 @@ fn run(file: &str) -> String {
         }
     }
     out
+}
+
+fn uses(plan: &QueryPlan, policy: &str) -> bool {
+    plan.error_policy.as_ref().is_some_and(|used| *used.policy.name == *policy)
+}
+
+/// What a query's error policy needs, a topic a line.
+fn topic_list(topics: &[TopicRequest]) -> String {
+    topics.iter().map(|t| format!("{t:?}\n")).collect()
 }
 
 struct World {
@@ -102,6 +113,11 @@ impl PluginLookup for Plugins {
     fn function(&self, plugin: &str, _: Option<&str>) -> Result<FunctionDefinition, String> {
         Err(format!("There is no plugin '{plugin}'."))
     }
+
+    fn error_policy(&self, plugin: &str, policy: Option<&str>, _: &[(String, String)]) -> Result<Arc<str>, String> {
+        let policy = policy.unwrap_or("only");
+        if plugin == "judge" { Ok(policy.into()) } else { Err(format!("There is no plugin '{plugin}'.")) }
+    }
 }
 
 impl World {
@@ -146,6 +162,26 @@ impl World {
                 let shown = format!("{}\n", plan.source.schema);
                 shown + &self.add(id, plan)
             }
+            Statement::CreateErrorPolicy(create) => {
+                let Some(policy) = calzone_plan::create_error_policy(&ctx, create)? else { return Ok("is there".to_owned()) };
+                let policy = Arc::new(policy);
+                let mut shown = format!("{}\n{:?}\n{:?}", policy.statement, policy.decider, policy.settings);
+                for (id, query) in catalog.queries.iter().filter(|(_, q)| uses(&q.plan, &policy.name)) {
+                    let (plan, topics) = calzone_plan::replace_error_policy(&ctx, id, &query.plan, &policy)?;
+                    shown += &format!("\n{id}: {}{}", calzone_plan::explain(&plan), topic_list(&topics));
+                    let query = QueryInfo { plan: Arc::new(plan), ..(**query).clone() };
+                    self.catalog.queries.insert(id.clone(), Arc::new(query));
+                }
+                self.catalog.error_policies.insert(policy.name.to_string(), policy);
+                shown
+            }
+            Statement::DropErrorPolicy { if_exists, name } => {
+                let dropped = calzone_plan::drop_error_policy(&ctx, *if_exists, name)?;
+                if let Some(policy) = &dropped {
+                    self.catalog.error_policies.remove(&*policy.name);
+                }
+                format!("dropped: {}", dropped.is_some())
+            }
             Statement::InsertValues(insert) => {
                 let row = calzone_plan::insert_values(&ctx, insert)?;
                 format!("{:?} at {:?}", row.columns, row.rowtime)
@@ -187,7 +223,7 @@ impl World {
     }
 
     fn add(&mut self, id: String, plan: CreateQueryPlan) -> String {
-        let shown = calzone_plan::explain(&plan.plan);
+        let shown = calzone_plan::explain(&plan.plan) + &topic_list(&plan.policy_topics);
         let kind = if plan.source.kind == SourceKind::Stream { "stream" } else { "table" };
         let info = QueryInfo {
             id: id.clone(),

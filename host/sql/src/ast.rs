@@ -638,19 +638,21 @@ pub struct DryRun {
     pub last_rows: Option<u64>,
 }
 
-/// `CREATE ERROR POLICY p AS action [THEN action] WITH (…)` or `… USING PLUGIN 'x'`.
+/// `CREATE ERROR POLICY p AS action [THEN action] [LOCK BY expr] [WITH (…)]` or `… USING PLUGIN 'x' …`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateErrorPolicy {
     pub or_replace: bool,
     pub if_not_exists: bool,
     pub name: Name,
     pub body: ErrorPolicyBody,
+    /// What records that wait for each other have in common; the key, if not given.
+    pub lock_by: Option<Expr>,
     pub properties: Vec<Property>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum ErrorPolicyBody {
-    Actions { first: ErrorAction, then: Option<ErrorAction>, lock_by: Option<Expr> },
+    Actions { first: ErrorAction, then: Option<ErrorAction> },
     Plugin { plugin: Spanned<String>, policy: Option<Spanned<String>>, config: Vec<Property> },
 }
 

@@ -3,6 +3,7 @@
 //! A statement is planned into an [`Effect`] twice: when it is submitted, to check it and to make its topics, and when its
 //! command is applied, with the facts that were recorded. Only applying changes anything.
 
+mod error_policies;
 mod functions;
 mod lifecycle;
 mod plugins;
@@ -15,6 +16,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use calzone_plan::error_policy::ErrorPolicy;
 use calzone_plan::plan::PluginUse;
 use calzone_plan::{Catalog, CreateQueryPlan, CreateSourcePlan, PlanContext, Source, TopicLookup, TopicRequest};
 use calzone_sql::ast::Parsed;
@@ -79,6 +81,15 @@ pub enum Effect {
         name: String,
         query_id: String,
     },
+    AddErrorPolicy {
+        policy: Arc<ErrorPolicy>,
+        /// Queries that used an older policy of its name.
+        replanned: Vec<error_policies::Replanned>,
+        topics: Vec<TopicRequest>,
+    },
+    DropErrorPolicy {
+        name: String,
+    },
     UseRevision {
         target: RevisionTarget,
         name: String,
@@ -91,11 +102,16 @@ impl Effect {
     /// Topics that must be there before the statement is written.
     pub fn topics(&self) -> Vec<TopicRequest> {
         match self {
-            Effect::AddSource(plan) => vec![plan.topic.clone()],
-            Effect::AddQuery { plan, .. } => vec![plan.topic.clone()],
+            Effect::AddSource(plan) => with_first(&plan.topic, &plan.policy_topics),
+            Effect::AddQuery { plan, .. } => with_first(&plan.topic, &plan.policy_topics),
+            Effect::AddErrorPolicy { topics, .. } => topics.clone(),
             _ => Vec::new(),
         }
     }
+}
+
+fn with_first(first: &TopicRequest, others: &[TopicRequest]) -> Vec<TopicRequest> {
+    std::iter::once(first).chain(others).cloned().collect()
 }
 
 /// Plans a statement. The same for checking and for applying.
@@ -124,6 +140,8 @@ pub fn effect(
         Statement::DropFunction { if_exists, name } => functions::drop(state, *if_exists, name, text),
         Statement::CreateStage(create) => stages::create(state, context, create, text, query_id),
         Statement::DropStage { if_exists, name } => stages::drop(state, *if_exists, name, text),
+        Statement::CreateErrorPolicy(create) => error_policies::create(context, create, text),
+        Statement::DropErrorPolicy { if_exists, name } => error_policies::drop(context, *if_exists, name, text),
         Statement::AlterRevision { target, name, revision, dry_run: None } => {
             revisions::alter(engine, state, *target, name, *revision, text)
         }
@@ -288,6 +306,8 @@ fn take_effect(
         }
         Effect::AddFunction { entry, definition } => functions::add(state, entry, *definition),
         Effect::DropFunction { name } => functions::remove(state, &name),
+        Effect::AddErrorPolicy { policy, replanned, .. } => error_policies::add(engine, state, policy, replanned, how),
+        Effect::DropErrorPolicy { name } => Ok(error_policies::remove(state, &name)),
         Effect::DropStage { name, query_id } => stages::remove(engine, state, &name, &query_id, how),
         Effect::UseRevision { target, name, revision, users } => {
             revisions::switch(engine, state, target, &name, revision, &users, how)

@@ -154,6 +154,27 @@ pub fn insert(
     Ok(())
 }
 
+/// Gives a query another plan of the same shape: it commits, and goes on with the new one.
+pub fn replace_plan(engine: &Engine, state: &mut State, id: &str, plan: Arc<QueryPlan>, how: Apply) {
+    let Some(query) = state.queries.get_mut(id) else { return };
+    query.plan = plan.clone();
+    change_catalog(state, |catalog| {
+        if let Some(info) = catalog.queries.get_mut(id) {
+            *info = Arc::new(QueryInfo { plan, ..(**info).clone() });
+        }
+    });
+    if how != Apply::Live {
+        return;
+    }
+    stop(state, id);
+    if let Some(query) = state.queries.get_mut(id) {
+        query.runner = None;
+    }
+    if let Err(e) = start_runner(engine, state, id) {
+        tracing::error!(query = id, error = %e, "query could not be started; it will be tried again");
+    }
+}
+
 /// Starts the thread of a query that is in the state.
 pub fn start_runner(engine: &Engine, state: &mut State, id: &str) -> Result<(), StatementError> {
     let internal = |e: &dyn std::fmt::Display| StatementError::internal(format!("query {id} cannot be started: {e}"));

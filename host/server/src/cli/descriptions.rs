@@ -203,6 +203,34 @@ pub fn plugin(plugin: &Value) -> String {
     out
 }
 
+pub fn error_policy(policy: &Value) -> String {
+    let mut out = format!("\n{}", field("Name", string(&policy["name"])));
+    let action = match (policy["action"].as_str(), policy["then"].as_str()) {
+        (Some(action), Some(then)) => format!("{action} THEN {then}"),
+        (action, _) => action.unwrap_or_default().to_owned(),
+    };
+    let plugin = match policy["plugin"].as_str() {
+        Some(plugin) => format!("{plugin} (policy {}, revision {})", string(&policy["policy"]), policy["revision"]),
+        None => String::new(),
+    };
+    for (label, value) in [
+        ("Action", action),
+        ("Plugin", plugin),
+        ("Locked by", string(&policy["lockBy"]).to_owned()),
+        ("Used by", strings(&policy["usedBy"])),
+        ("Statement", string(&policy["statement"]).to_owned()),
+    ] {
+        if !value.is_empty() {
+            out.push_str(&field(label, &value));
+        }
+    }
+    let mut table = super::table::Table::new(["Setting", "Value"]);
+    for (name, value) in policy["settings"].as_object().into_iter().flatten().chain(policy["config"].as_object().into_iter().flatten()) {
+        table.row([name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)]);
+    }
+    out + &table.text()
+}
+
 pub fn stage(stage: &Value) -> String {
     let mut out = format!("\n{}", field("Name", string(&stage["name"])));
     let plugin = format!("{} (stage {}, revision {})", string(&stage["plugin"]), string(&stage["stage"]), stage["revision"]);
@@ -216,6 +244,7 @@ pub fn stage(stage: &Value) -> String {
         ("State", string(&stage["state"]).to_owned()),
         ("Config", config.join(", ")),
         ("Granted", strings(&stage["grants"])),
+        ("On error", string(&stage["errorPolicy"]).to_owned()),
     ] {
         if !value.is_empty() {
             out.push_str(&field(label, &value));

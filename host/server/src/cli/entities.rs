@@ -60,6 +60,16 @@ fn body(answer: &Value) -> String {
                 string(&s["state"]).to_owned(),
             ]
         }),
+        "error_policies" => list(["Error Policy", "Action", "Then", "Plugin", "Used By"], &answer["errorPolicies"], |p| {
+            vec![
+                string(&p["name"]).to_owned(),
+                string(&p["action"]).to_owned(),
+                string(&p["then"]).to_owned(),
+                string(&p["plugin"]).to_owned(),
+                strings(&p["usedBy"]),
+            ]
+        }),
+        "error_policy_description" => descriptions::error_policy(&answer["errorPolicy"]),
         "stage_description" => descriptions::stage(&answer["stage"]),
         // A server may know more than this program: better all of it than nothing.
         _ => format!("{}\n", super::pretty::pretty(answer)),

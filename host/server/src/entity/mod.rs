@@ -1,5 +1,6 @@
 //! Answers as JSON: ksqlDB's entities, field by field in its order, and ours beside them.
 
+mod error_policy;
 mod function;
 mod plugin;
 mod property;
@@ -89,6 +90,13 @@ fn kind_and_fields(kind: &AnswerKind, names: &Names<'_>) -> (&'static str, Value
         AnswerKind::Stages(stages) => {
             let all: Vec<Value> = stages.iter().map(stage::summary).collect();
             ("stages", json!({ "stages": all }))
+        }
+        AnswerKind::ErrorPolicies(policies) => {
+            let all: Vec<Value> = policies.iter().map(error_policy::summary).collect();
+            ("error_policies", json!({ "errorPolicies": all }))
+        }
+        AnswerKind::ErrorPolicy(described) => {
+            ("error_policy_description", json!({ "errorPolicy": error_policy::description(described) }))
         }
         AnswerKind::Stage(described) => ("stage_description", json!({ "stage": stage::description(described) })),
     }

@@ -40,6 +40,7 @@ pub fn description(described: &StageDescription) -> Value {
         .collect();
     value["config"] = config.into();
     value["grants"] = described.grants.clone().into();
+    value["errorPolicy"] = described.error_policy.as_deref().map_or(Value::Null, Value::from);
     value["fields"] = schema::fields_json(&described.schema);
     value["partitions"] = partitions.into();
     value

@@ -17,20 +17,20 @@ pub(super) fn create(p: &mut Parser, or_replace: bool) -> Parsing<Statement> {
     } else {
         return Err(p.expected_words(&["AS", "USING PLUGIN"], "after the error policy's name"));
     };
+    let mut lock_by = None;
+    if p.take("LOCK") {
+        p.expect("BY", "after LOCK")?;
+        lock_by = Some(value_expression(p)?);
+    }
     let properties = property::with(p)?;
-    let create = CreateErrorPolicy { or_replace, if_not_exists, name, body, properties };
+    let create = CreateErrorPolicy { or_replace, if_not_exists, name, body, lock_by, properties };
     Ok(Statement::CreateErrorPolicy(Box::new(create)))
 }
 
 fn actions(p: &mut Parser) -> Parsing<ErrorPolicyBody> {
     let first = action(p)?;
     let then = if p.take("THEN") { Some(action(p)?) } else { None };
-    let mut lock_by = None;
-    if p.take("LOCK") {
-        p.expect("BY", "after LOCK")?;
-        lock_by = Some(value_expression(p)?);
-    }
-    Ok(ErrorPolicyBody::Actions { first, then, lock_by })
+    Ok(ErrorPolicyBody::Actions { first, then })
 }
 
 fn action(p: &mut Parser) -> Parsing<ErrorAction> {
@@ -63,14 +63,10 @@ pub(super) fn format(out: &mut String, create: &CreateErrorPolicy) {
     format_create(out, create.or_replace, "ERROR POLICY", create.if_not_exists);
     out.push_str(&quote_name(&create.name.node));
     match &create.body {
-        ErrorPolicyBody::Actions { first, then, lock_by } => {
+        ErrorPolicyBody::Actions { first, then } => {
             out.push_str(&format!(" AS {}", action_text(*first)));
             if let Some(then) = then {
                 out.push_str(&format!(" THEN {}", action_text(*then)));
-            }
-            if let Some(lock_by) = lock_by {
-                out.push_str(" LOCK BY ");
-                text::format(out, lock_by);
             }
         }
         ErrorPolicyBody::Plugin { plugin, policy, config } => {
@@ -83,6 +79,10 @@ pub(super) fn format(out: &mut String, create: &CreateErrorPolicy) {
                 property::format_settings(out, config);
             }
         }
+    }
+    if let Some(lock_by) = &create.lock_by {
+        out.push_str(" LOCK BY ");
+        text::format(out, lock_by);
     }
     property::format_with(out, &create.properties);
 }
