@@ -107,5 +107,33 @@ pub mod aggregate_function {
     });
 }
 
+/// World `error-policy`.
+pub mod error_policy {
+    wit_bindgen::generate!({
+        path: "../wit/v1",
+        inline: "
+            package calzone:guest;
+            world error-policy {
+                include calzone:plugin/error-policy@1.0.0;
+                include calzone:plugin/uses-random@1.0.0;
+                include calzone:plugin/uses-clock@1.0.0;
+                include calzone:plugin/uses-log@1.0.0;
+                include calzone:plugin/uses-fault@1.0.0;
+            }
+        ",
+        world: "calzone:guest/error-policy",
+        pub_export_macro: true,
+        export_macro_name: "export_error_policy",
+        runtime_path: "::calzone_guest::bindings::runtime",
+        with: {
+            "calzone:plugin/types@1.0.0": super::scalar_function::calzone::plugin::types,
+            "calzone:plugin/random@1.0.0": super::scalar_function::calzone::plugin::random,
+            "calzone:plugin/clock@1.0.0": super::scalar_function::calzone::plugin::clock,
+            "calzone:plugin/log@1.0.0": super::scalar_function::calzone::plugin::log,
+            "calzone:plugin/fault@1.0.0": super::scalar_function::calzone::plugin::fault,
+        },
+    });
+}
+
 pub use scalar_function::calzone::plugin::{clock, fault, log, random, types};
 pub use wit_bindgen::rt as runtime;

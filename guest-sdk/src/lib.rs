@@ -83,6 +83,28 @@
 //! # fn main() {}
 //! ```
 //!
+//! An [`error_policy`](mod@error_policy) says what becomes of records that fail:
+//!
+//! ```
+//! use calzone_guest::{Decision, Failure, error_policy, plugin};
+//!
+//! /// Tries again what looks temporary, one second longer each time.
+//! #[error_policy]
+//! fn patient(failure: &Failure) -> Decision {
+//!     match failure.attempt {
+//!         attempt if failure.cause.contains("timeout") && attempt < 5 => Decision::Retry { after_ms: 1000 * u64::from(attempt) },
+//!         _ => Decision::DeadLetter,
+//!     }
+//! }
+//!
+//! plugin!(error_policies: [patient]);
+//!
+//! # fn main() {
+//! let failure = Failure { cause: "a timeout".to_owned(), attempt: 2, ..Failure::default() };
+//! assert_eq!(patient(&failure), Decision::Retry { after_ms: 2000 });
+//! # }
+//! ```
+//!
 //! | SQL | Rust |
 //! |---|---|
 //! | BOOLEAN, INTEGER, BIGINT, DOUBLE | `bool`, `i32`, `i64`, `f64` |
@@ -104,6 +126,7 @@ pub mod argument;
 pub mod bindings;
 pub mod capability;
 pub mod column;
+pub mod error_policy;
 pub mod function;
 pub mod output;
 pub mod sql_type;
@@ -115,8 +138,9 @@ pub mod value_output;
 
 pub use aggregate::AggregateFunction;
 pub use argument::Variadic;
-pub use calzone_guest_macros::{State, aggregate, function, stage, table_function};
+pub use calzone_guest_macros::{State, aggregate, error_policy, function, stage, table_function};
 pub use capability::{Random, Settings, log, now};
+pub use error_policy::{Decision, ErrorPolicy, Failure};
 pub use function::Function;
 pub use sql_type::SqlType;
 pub use stage::{Plan, Row, Rows, Stage};
@@ -124,8 +148,8 @@ pub use state::State;
 pub use table_function::TableFunction;
 pub use value::{Date, Decimal, Time, Timestamp, Value};
 
-/// Makes the component out of functions and stages:
-/// `plugin!(functions: [mask], table_functions: [words], aggregates: [Longest], stages: [sauce])`.
+/// Makes the component out of functions, stages and error policies:
+/// `plugin!(functions: [mask], table_functions: [words], aggregates: [Longest], stages: [sauce], error_policies: [patient])`.
 ///
 /// Author and version are those of `Cargo.toml`. Outside wasm32 it only checks the names, so that tests run natively.
 #[macro_export]
@@ -142,8 +166,9 @@ macro_rules! kind_of_plugin {
     (table_functions: $($item:ident),*) => { $crate::table_functions_of_plugin!($($item),*); };
     (aggregates: $($item:ident),*) => { $crate::aggregates_of_plugin!($($item),*); };
     (stages: $($item:ident),*) => { $crate::stages_of_plugin!($($item),*); };
+    (error_policies: $($item:ident),*) => { $crate::error_policies_of_plugin!($($item),*); };
     ($other:ident: $($item:ident),*) => {
-        compile_error!("a plugin has functions, table_functions, aggregates and stages");
+        compile_error!("a plugin has functions, table_functions, aggregates, stages and error_policies");
     };
 }
 
@@ -304,6 +329,36 @@ macro_rules! stages_of_plugin {
 
             #[cfg(target_arch = "wasm32")]
             $crate::bindings::stage::export_stage!(Stages with_types_in $crate::bindings::stage);
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! error_policies_of_plugin {
+    ($($policy:ident),*) => {
+        const _: () = {
+            use $crate::bindings::error_policy::exports::calzone::plugin::error_policies as wit;
+
+            static POLICIES: &[$crate::error_policy::ErrorPolicyEntry] = &[$($policy::ERROR_POLICY),*];
+            struct Policies;
+
+            impl wit::Guest for Policies {
+                fn describe() -> wit::Description {
+                    $crate::error_policy::describe(env!("CARGO_PKG_AUTHORS"), env!("CARGO_PKG_VERSION"), POLICIES)
+                }
+
+                fn open(name: String, settings: Vec<wit::Setting>) -> Result<(), String> {
+                    $crate::error_policy::open(POLICIES, &name, settings)
+                }
+
+                fn decide(failures: Vec<wit::Failure>) -> Result<Vec<wit::Decision>, String> {
+                    $crate::error_policy::decide(failures)
+                }
+            }
+
+            #[cfg(target_arch = "wasm32")]
+            $crate::bindings::error_policy::export_error_policy!(Policies with_types_in $crate::bindings::error_policy);
         };
     };
 }

@@ -2,6 +2,7 @@
 //! with the loop over columns that the host calls.
 
 mod aggregate;
+mod error_policy;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
@@ -60,6 +61,16 @@ pub fn stage(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let attribute = syn::parse_macro_input!(attribute as StageAttribute);
     let item = syn::parse_macro_input!(item as ItemFn);
     expand_stage(&attribute, &item).unwrap_or_else(|e| with_error(&item, &e)).into()
+}
+
+/// Makes an error policy of a `fn(failure: &Failure) -> Decision`, which may take `settings: &Settings` besides: `#[error_policy]`.
+///
+/// The policy has the function's name, unless `#[error_policy(name = "other")]` says otherwise.
+#[proc_macro_attribute]
+pub fn error_policy(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let attribute = syn::parse_macro_input!(attribute as error_policy::ErrorPolicyAttribute);
+    let item = syn::parse_macro_input!(item as ItemFn);
+    error_policy::expand(&attribute, &item).unwrap_or_else(|e| with_error(&item, &e)).into()
 }
 
 /// The error beside the untouched function, so that it is the only one.

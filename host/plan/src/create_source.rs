@@ -13,8 +13,8 @@ use crate::normalize::normalize;
 use crate::plan::{Output, QueryPlan, SinkOutput, SourceColumn, SourceStep, Step, StepColumn, StepKind, StepOutput};
 use crate::topic::{self, TopicRequest};
 use crate::types::resolve_type;
-use crate::use_policy;
 use crate::upgrade;
+use crate::use_policy;
 use crate::with_properties::{self, WithProperties, check_formats};
 
 /// A stream or table to declare.

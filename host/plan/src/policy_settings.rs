@@ -76,17 +76,19 @@ pub(crate) fn read(properties: &[Property], decider: &Decider) -> Result<PolicyS
         attempts,
         backoff: backoff(&with)?,
         classes: classes(&with)?,
-        chain: with.choice("CHAIN", &[
-            ("RELEASE", ChainFate::Release),
-            ("DEAD LETTER ALL", ChainFate::DeadLetterAll),
-            ("STOP", ChainFate::Stop),
-        ])?,
-        header_style: with.choice("HEADERS", &[
-            ("CONNECT", HeaderStyle::Connect),
-            ("STREAMS", HeaderStyle::Streams),
-            ("SPRING", HeaderStyle::Spring),
-            ("SMALLRYE", HeaderStyle::SmallRye),
-        ])?,
+        chain: with.choice(
+            "CHAIN",
+            &[("RELEASE", ChainFate::Release), ("DEAD LETTER ALL", ChainFate::DeadLetterAll), ("STOP", ChainFate::Stop)],
+        )?,
+        header_style: with.choice(
+            "HEADERS",
+            &[
+                ("CONNECT", HeaderStyle::Connect),
+                ("STREAMS", HeaderStyle::Streams),
+                ("SPRING", HeaderStyle::Spring),
+                ("SMALLRYE", HeaderStyle::SmallRye),
+            ],
+        )?,
         dead_letter_topic: topic(properties, "DEAD_LETTER_TOPIC")?,
         retry_topic: topic(properties, "RETRY_TOPIC")?,
         redirect_topic: topic(properties, "REDIRECT_TOPIC")?,
@@ -98,7 +100,9 @@ fn needless(wanted: For, decider: &Decider) -> Option<&'static str> {
     let plugin = matches!(decider, Decider::Plugin { .. });
     let retries = decider.may(PolicyAction::Retry) || decider.may(PolicyAction::RetryInOrder);
     match wanted {
-        For::Retries if plugin => Some("is the plugin's business here: it says itself how often and when to try again. Use CONFIG."),
+        For::Retries if plugin => {
+            Some("is the plugin's business here: it says itself how often and when to try again. Use CONFIG.")
+        }
         For::Retries | For::RetryTopic if !retries => Some("is for RETRY and RETRY IN ORDER. Leave it out."),
         For::Order if !decider.may(PolicyAction::RetryInOrder) => Some("is for RETRY IN ORDER. Leave it out."),
         For::DeadLetters if !decider.may(PolicyAction::DeadLetter) => {

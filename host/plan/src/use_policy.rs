@@ -288,7 +288,10 @@ fn lock_by(ctx: &PlanContext, policy: &ErrorPolicy, text: &str, read: &[&SourceS
         .and_then(|tree| Typing { ctx, scope: &rows.scope, clause: Clause::LockBy }.expression(&tree))
         .map_err(|e| fault(e.message))?;
     if !is_identity(&typed.ty) {
-        return Err(fault(format!("LOCK BY gives {}, by which records cannot be told apart safely. CAST it to STRING.", typed.ty)));
+        return Err(fault(format!(
+            "LOCK BY gives {}, by which records cannot be told apart safely. CAST it to STRING.",
+            typed.ty
+        )));
     }
     // As the one column of a projection, so that the source is pruned down to what the expression needs.
     let column = StepColumn { name: "LOCK".into(), ty: typed.ty.clone() };
@@ -394,9 +397,10 @@ fn check_distinct(
 fn check_own(ctx: &PlanContext, policy: &QueryPolicy, query_id: Option<&str>) -> Result<()> {
     for (id, query) in ctx.catalog.queries.iter().filter(|(id, _)| query_id != Some(id.as_str())) {
         let Some(other) = query.plan.error_policy.as_ref().filter(|p| p.retries()) else { continue };
-        for (property, own, theirs) in
-            [("RETRY_TOPIC", &policy.retry_topic, &other.retry_topic), ("REDIRECT_TOPIC", &policy.redirect_topic, &other.redirect_topic)]
-        {
+        for (property, own, theirs) in [
+            ("RETRY_TOPIC", &policy.retry_topic, &other.retry_topic),
+            ("REDIRECT_TOPIC", &policy.redirect_topic, &other.redirect_topic),
+        ] {
             if own == theirs {
                 return Err(PlanError::new(format!(
                     "Query {id} uses topic {own} for its retries already, and a topic can serve one query only. Name another with WITH ({property}='…')."

@@ -63,6 +63,7 @@ pub(crate) struct Code {
     pub(crate) table_functions: Option<v1::TableFunctions>,
     pub(crate) aggregates: Option<v1::Aggregates>,
     pub(crate) stages: Option<v1::Stages>,
+    pub(crate) error_policies: Option<v1::ErrorPolicies>,
 }
 
 impl Code {
@@ -102,8 +103,11 @@ impl Sandbox {
             has(v1::TABLE_FUNCTIONS).then(|| v1::TableFunctions::find(&instance)).transpose().map_err(other_world)?;
         let aggregates = has(v1::AGGREGATES).then(|| v1::Aggregates::find(&instance)).transpose().map_err(other_world)?;
         let stages = has(v1::STAGES).then(|| v1::Stages::find(&instance)).transpose().map_err(other_world)?;
+        let error_policies =
+            has(v1::ERROR_POLICIES).then(|| v1::ErrorPolicies::find(&instance)).transpose().map_err(other_world)?;
         let limits = shared.limits.clone();
-        let code = Code { plugin: plugin.into(), instance, limits, functions, table_functions, aggregates, stages };
+        let plugin = plugin.into();
+        let code = Code { plugin, instance, limits, functions, table_functions, aggregates, stages, error_policies };
         let description = describe(&code, &surface.imports)?;
         let imports = surface.imports.into_iter().filter(|i| *i != v1::IMPORTS[0]).collect();
         Ok(Arc::new(Component {
@@ -130,6 +134,10 @@ fn describe(code: &Code, imports: &[String]) -> Result<Description, SandboxError
         if let Some(stages) = &code.stages {
             let (author, version, stages) = stages.describe(&mut code.start()?)?;
             description = Description { author, version, stages, ..std::mem::take(&mut description) };
+        }
+        if let Some(policies) = &code.error_policies {
+            let (author, version, error_policies) = policies.describe(&mut code.start()?)?;
+            description = Description { author, version, error_policies, ..std::mem::take(&mut description) };
         }
         Ok(())
     };
@@ -164,6 +172,7 @@ impl Component {
             table_functions: self.code.table_functions.clone(),
             aggregates: self.code.aggregates.clone(),
             stages: self.code.stages.clone(),
+            error_policies: self.code.error_policies.clone(),
         };
         Component {
             plugin: self.plugin.clone(),
@@ -182,6 +191,7 @@ impl Component {
     pub(crate) fn no_such(&self, kind: &str, name: &str) -> SandboxError {
         let names: Vec<&str> = match kind {
             "function" => self.description.functions.iter().map(|f| f.name.as_str()).collect(),
+            "error policy" => self.description.error_policies.iter().map(|p| p.name.as_str()).collect(),
             _ => self.description.stages.iter().map(|s| s.name.as_str()).collect(),
         };
         let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };

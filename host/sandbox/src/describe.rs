@@ -15,6 +15,7 @@ pub struct Description {
     pub version: String,
     pub functions: Vec<FunctionDescription>,
     pub stages: Vec<StageDescription>,
+    pub error_policies: Vec<ErrorPolicyDescription>,
     /// What it imports and so needs to be granted.
     pub wants: Vec<Capability>,
 }
@@ -54,6 +55,13 @@ pub struct StageDescription {
     pub settings: Vec<SettingDescription>,
 }
 
+#[derive(Clone, Debug)]
+pub struct ErrorPolicyDescription {
+    pub name: String,
+    pub doc: String,
+    pub settings: Vec<SettingDescription>,
+}
+
 /// A setting that CONFIG may give.
 #[derive(Clone, Debug)]
 pub struct SettingDescription {
@@ -61,6 +69,24 @@ pub struct SettingDescription {
     pub doc: String,
     /// None: it must be given.
     pub default: Option<String>,
+}
+
+/// The settings given, and the defaults of the others. The error says which one is missing.
+pub(crate) fn complete_settings(
+    known: &[SettingDescription],
+    given: &[(String, String)],
+) -> Result<Vec<(String, String)>, String> {
+    let mut settings = given.to_vec();
+    for setting in known {
+        if settings.iter().any(|(key, _)| key.eq_ignore_ascii_case(&setting.key)) {
+            continue;
+        }
+        match &setting.default {
+            Some(default) => settings.push((setting.key.clone(), default.clone())),
+            None => return Err(format!("CONFIG must give {} ({})", setting.key, setting.doc)),
+        }
+    }
+    Ok(settings)
 }
 
 /// What a plugin may be granted in SQL.
@@ -96,13 +122,19 @@ impl Description {
         self.stages.iter().find(|s| s.name.eq_ignore_ascii_case(name))
     }
 
+    /// The error policy of that name; case does not matter.
+    pub fn error_policy(&self, name: &str) -> Option<&ErrorPolicyDescription> {
+        self.error_policies.iter().find(|p| p.name.eq_ignore_ascii_case(name))
+    }
+
     /// Refuses a component whose description nobody could use.
     pub(crate) fn check(&self, limits: &Limits) -> Result<(), SandboxError> {
         let reject = |text: String| Err(SandboxError::Rejected(format!("the component describes itself wrongly: {text}")));
-        if self.functions.is_empty() && self.stages.is_empty() {
-            return reject("it has neither a function nor a stage".to_owned());
+        if self.functions.is_empty() && self.stages.is_empty() && self.error_policies.is_empty() {
+            return reject("it has neither a function nor a stage nor an error policy".to_owned());
         }
         let names = self.functions.iter().map(|f| ("function", &f.name)).chain(self.stages.iter().map(|s| ("stage", &s.name)));
+        let names = names.chain(self.error_policies.iter().map(|p| ("error policy", &p.name)));
         let mut seen = std::collections::HashSet::new();
         for (kind, name) in names {
             let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

@@ -97,6 +97,7 @@ pub(crate) struct Instance {
     pub(crate) table_functions: Option<v1::TableExports>,
     pub(crate) aggregates: Option<v1::AggregateExports>,
     pub(crate) stages: Option<v1::StageExports>,
+    pub(crate) error_policies: Option<v1::ErrorPolicyExports>,
     /// Time in calls so far, instantiation not counted.
     pub(crate) nanos: u64,
 }
@@ -118,9 +119,16 @@ impl Instance {
         store.set_hostcall_fuel(limits.output_bytes);
         store.set_epoch_deadline(ticks(TimeLimit::Start.milliseconds(limits)));
         match component.instantiate(&mut store) {
-            Ok(linked) => {
-                Ok(Instance { store, linked, functions: None, table_functions: None, aggregates: None, stages: None, nanos: 0 })
-            }
+            Ok(linked) => Ok(Instance {
+                store,
+                linked,
+                functions: None,
+                table_functions: None,
+                aggregates: None,
+                stages: None,
+                error_policies: None,
+                nanos: 0,
+            }),
             Err(e) => Err(fault_of(&mut store, &e, TimeLimit::Start)),
         }
     }

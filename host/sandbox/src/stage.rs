@@ -10,6 +10,7 @@ use calzone_types::{Header, Namespace, Origin, Schema, SqlType};
 
 use crate::columns::{decode, encode};
 use crate::component::{Code, Component, refusal};
+use crate::describe::complete_settings;
 use crate::fault::Fault;
 use crate::instance::{Grants, Instance};
 use crate::isolate::{Piece, isolate};
@@ -141,21 +142,8 @@ impl Component {
         let (Some(stages), Some(described)) = (&self.code.stages, self.description.stage(stage)) else {
             return Err(self.no_such("stage", stage));
         };
-        let mut settings = config.to_vec();
-        for setting in &described.settings {
-            if settings.iter().any(|(key, _)| key.eq_ignore_ascii_case(&setting.key)) {
-                continue;
-            }
-            match &setting.default {
-                Some(default) => settings.push((setting.key.clone(), default.clone())),
-                None => {
-                    return Err(SandboxError::Unusable(format!(
-                        "plugin {}, stage {stage}: CONFIG must give {} ({})",
-                        self.plugin, setting.key, setting.doc
-                    )));
-                }
-            }
-        }
+        let settings = complete_settings(&described.settings, config)
+            .map_err(|missing| SandboxError::Unusable(format!("plugin {}, stage {stage}: {missing}", self.plugin)))?;
         let columns = input.columns.iter().map(|c| (c.name.clone(), c.ty.to_string(), c.namespace == Namespace::Key));
         let open = Open { stage: described.name.clone(), settings, input: columns.collect() };
         let (live, plan) =

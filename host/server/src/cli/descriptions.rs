@@ -225,7 +225,9 @@ pub fn error_policy(policy: &Value) -> String {
         }
     }
     let mut table = super::table::Table::new(["Setting", "Value"]);
-    for (name, value) in policy["settings"].as_object().into_iter().flatten().chain(policy["config"].as_object().into_iter().flatten()) {
+    for (name, value) in
+        policy["settings"].as_object().into_iter().flatten().chain(policy["config"].as_object().into_iter().flatten())
+    {
         table.row([name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)]);
     }
     out + &table.text()
