@@ -51,6 +51,13 @@ pub enum AnswerKind {
     Stage(Box<StageDescription>),
     ErrorPolicies(Vec<ErrorPolicySummary>),
     ErrorPolicy(Box<ErrorPolicySummary>),
+    /// REPLAY DEAD LETTERS.
+    Replayed {
+        topic: String,
+        replayed: u64,
+        /// Those that have no topic to go to.
+        left: u64,
+    },
 }
 
 /// Outcome of a distributed statement.
@@ -231,6 +238,7 @@ pub struct RevisionSummary {
     /// Names of functions and stages the component holds, and what it imports.
     pub functions: Vec<String>,
     pub stages: Vec<String>,
+    pub error_policies: Vec<String>,
     pub imports: Vec<String>,
 }
 

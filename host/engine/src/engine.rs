@@ -44,6 +44,8 @@ pub struct Engine {
     pub(crate) applied: (Mutex<i64>, Condvar),
     /// Held while a statement is checked and written, so that it is checked against what it will meet.
     pub(crate) submitting: Mutex<()>,
+    /// Held while dead letters are replayed.
+    pub(crate) replaying: Mutex<()>,
     pub(crate) push_queries: PushQueries,
     pub(crate) inserts: Mutex<BTreeMap<String, Arc<dyn calzone_log::Appender>>>,
     instance_id: String,
@@ -81,6 +83,7 @@ impl Engine {
             state: RwLock::new(State { catalog: Arc::new(catalog), ..State::default() }),
             applied: (Mutex::new(0), Condvar::new()),
             submitting: Mutex::new(()),
+            replaying: Mutex::new(()),
             push_queries: PushQueries::new(&options.properties),
             inserts: Mutex::default(),
             instance_id,

@@ -31,6 +31,7 @@ mod pull;
 mod push;
 mod query;
 mod rehearse;
+mod replay;
 mod revisions;
 mod rows;
 mod session;

@@ -1,6 +1,7 @@
 //! What the planner asks about the world outside the catalog.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use calzone_functions::FunctionDefinition;
 use calzone_log::Log;
@@ -62,7 +63,7 @@ pub struct PluginCatalog<'a> {
 }
 
 impl PluginCatalog<'_> {
-    fn active(&self, plugin: &str) -> Result<std::sync::Arc<calzone_sandbox::Component>, String> {
+    fn active(&self, plugin: &str) -> Result<Arc<calzone_sandbox::Component>, String> {
         let known = self.state.plugins.get(plugin).ok_or_else(|| {
             let there: Vec<&str> = self.state.plugins.keys().map(String::as_str).collect();
             let list =
@@ -87,11 +88,16 @@ pub fn choose<'a>(what: &str, plugin: &str, asked: Option<&str>, names: impl Ite
         None => match names.as_slice() {
             [one] => Ok((*one).to_owned()),
             [] => Err(format!("Plugin '{plugin}' has no {what}.")),
-            several => Err(format!(
-                "Plugin '{plugin}' has several {what}s ({}): name one with USING PLUGIN '{plugin}' {} '…'.",
-                several.join(", "),
-                what.to_uppercase()
-            )),
+            several => {
+                let (word, all) = match what {
+                    "error policy" => ("POLICY".to_owned(), "error policies".to_owned()),
+                    what => (what.to_uppercase(), format!("{what}s")),
+                };
+                Err(format!(
+                    "Plugin '{plugin}' has several {all} ({}): name one with USING PLUGIN '{plugin}' {word} '…'.",
+                    several.join(", ")
+                ))
+            }
         },
     }
 }
@@ -140,5 +146,13 @@ impl PluginLookup for PluginCatalog<'_> {
         let component = self.active(plugin)?;
         let function = choose("function", plugin, function, component.description.functions.iter().map(|f| f.name.as_str()))?;
         component.function_definition(plugin, &function).map_err(|e| e.to_string())
+    }
+
+    fn error_policy(&self, plugin: &str, policy: Option<&str>, config: &[(String, String)]) -> Result<Arc<str>, String> {
+        let component = self.active(plugin)?;
+        let names = component.description.error_policies.iter().map(|p| p.name.as_str());
+        let policy = choose("error policy", plugin, policy, names)?;
+        component.instantiate_error_policy(&policy, config).map_err(|e| e.to_string())?;
+        Ok(policy.into())
     }
 }

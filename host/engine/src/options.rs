@@ -38,6 +38,16 @@ impl EngineOptions {
         format!("_confluent-ksql-{}_calzone_plugins", self.service_id)
     }
 
+    /// Topic that says which dead letters were replayed.
+    pub fn replayed_topic(&self) -> String {
+        format!("_confluent-ksql-{}_calzone_replayed", self.service_id)
+    }
+
+    /// Group and transactional id of replays of a dead letter topic.
+    pub fn replay_group(&self, topic: &str) -> String {
+        format!("_confluent-ksql-{}replay_{topic}", self.service_id)
+    }
+
     /// Consumer group, and prefix of internal topics, of a persistent query.
     pub fn query_prefix(&self, query_id: &str) -> String {
         format!("_confluent-ksql-{}query_{query_id}", self.service_id)

@@ -155,6 +155,7 @@ impl Engine {
                 active: revision.revision == plugin.active,
                 functions: component.description.functions.iter().map(|f| f.name.clone()).collect(),
                 stages: component.description.stages.iter().map(|s| s.name.clone()).collect(),
+                error_policies: component.description.error_policies.iter().map(|p| p.name.clone()).collect(),
                 imports: component.imports.clone(),
             });
             if revision.revision == plugin.active {

@@ -62,6 +62,7 @@ impl Engine {
             | Statement::DescribePlugin { .. }
             | Statement::DescribeStage { .. }
             | Statement::DescribeErrorPolicy { .. }
+            | Statement::ReplayDeadLetters { .. }
             | Statement::AssertTopic { .. } => Ok(()),
             _ => {
                 let changed = apply::rehearse(self, state, parsed, &properties, &session.properties, topics)?;

@@ -96,7 +96,13 @@ impl State {
         }
     }
 
-    /// The revision that a function or stage is to use.
+    /// The query of that id, or of the stage of that name.
+    pub fn find_query(&self, name: &str) -> Option<&PersistentQuery> {
+        let of_stage = self.stages.get(name).and_then(|stage| self.queries.get(&stage.query_id));
+        of_stage.or_else(|| self.queries.values().find(|query| query.id.eq_ignore_ascii_case(name)))
+    }
+
+    /// The revision that a function, stage or error policy is to use.
     pub fn revision_of(&self, used: &PluginUse) -> Option<i64> {
         let pinned = match (self.stages.get(&*used.name), self.functions.get(&*used.name)) {
             (Some(stage), _) if *stage.plugin == *used.plugin => stage.pinned,
@@ -122,7 +128,7 @@ impl State {
         Ok(bindings)
     }
 
-    /// Names of functions, stages and queries that use a plugin.
+    /// Names of functions, stages, error policies and queries that use a plugin.
     pub fn users_of_plugin(&self, plugin: &str) -> Vec<String> {
         let functions = self.functions.values().filter(|f| f.plugin == plugin).map(|f| format!("function {}", f.name));
         let stages = self.stages.values().filter(|s| s.plugin == plugin).map(|s| format!("stage {}", s.name));
@@ -131,7 +137,9 @@ impl State {
             .values()
             .filter(|q| q.plan.plugins.iter().any(|u| &*u.plugin == plugin) && !self.stages.values().any(|s| s.query_id == q.id))
             .map(|q| format!("query {}", q.id));
-        functions.chain(stages).chain(queries).collect()
+        let policies = self.catalog.error_policies.values();
+        let policies = policies.filter(|p| p.plugin() == Some(plugin)).map(|p| format!("error policy {}", p.name));
+        functions.chain(stages).chain(policies).chain(queries).collect()
     }
 }
 

@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::error::ErrorKind;
 use crate::lookup::{LogTopics, PluginCatalog};
 use crate::query::now_ms;
+use crate::replay::Replay;
 use crate::{Session, StatementError};
 
 /// How long a statement that changes revisions waits for the queries to take them: longer than Kafka needs to hand the
@@ -76,6 +77,10 @@ impl Engine {
             Statement::DescribeFunction { name } => self.describe_function(name, &parsed.text).map(Some),
             Statement::DescribePlugin { name } => self.describe_plugin(name, &parsed.text).map(Some),
             Statement::DescribeStage { name } => self.describe_stage(name, &parsed.text).map(Some),
+            Statement::ReplayDeadLetters { topic, filter, limit, into } => {
+                let replay = Replay { topic, filter: filter.as_ref(), limit: *limit, into: into.as_ref() };
+                self.replay_dead_letters(&replay, &parsed.text, session).map(Some)
+            }
             Statement::DescribeErrorPolicy { name } => self.describe_error_policy(name, &parsed.text, session).map(Some),
             Statement::Explain(explain) => self.explain(explain, &parsed.text, session).map(Some),
             Statement::AssertTopic { exists, topic, properties, timeout_ms } => {
@@ -190,7 +195,6 @@ pub(crate) fn refusal(parsed: &Parsed) -> Option<StatementError> {
         | Statement::DropEndpoint { .. }
         | Statement::ShowLocks { .. }
         | Statement::ReleaseLock { .. }
-        | Statement::ReplayDeadLetters { .. }
         | Statement::AlterPluginSet { .. } => {
             let message = format!("This server does not run this kind of statement: {}", parsed.text);
             Some(StatementError::bad_statement(message, &parsed.text))

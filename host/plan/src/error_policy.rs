@@ -161,6 +161,14 @@ impl ErrorPolicy {
         }
     }
 
+    /// The plugin that decides.
+    pub fn plugin(&self) -> Option<&str> {
+        match &self.decider {
+            Decider::Plugin { plugin, .. } => Some(plugin),
+            Decider::Actions { .. } => None,
+        }
+    }
+
     /// Can it ask for another attempt?
     pub fn retries(&self) -> bool {
         self.decider.may(PolicyAction::Retry) || self.decider.may(PolicyAction::RetryInOrder)

@@ -5,6 +5,7 @@
 //! file, one subject of analysis a file. This crate does no I/O, knows no clock and runs nothing.
 
 pub mod catalog;
+pub mod dead_letters;
 pub mod error_policy;
 pub mod expression;
 pub mod plan;

@@ -127,6 +127,7 @@ pub enum PluginKind {
     TableFunction,
     Aggregate,
     Stage,
+    ErrorPolicy,
 }
 
 #[derive(Debug, Args)]

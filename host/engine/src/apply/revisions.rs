@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use calzone_functions::{AggregateImplementation, FunctionDefinition, Signature};
+use calzone_plan::error_policy::Decider;
 use calzone_plan::plan::{PluginUse, StageColumn, StageStep, Step, StepKind};
+use calzone_plan::plugin_use_name;
 use calzone_sandbox::Component;
 use calzone_sandbox::StageSource;
 use calzone_sql::ast::{Name, RevisionTarget};
@@ -63,7 +65,7 @@ pub fn alter(
     Ok(Effect::UseRevision { target, name: name.clone(), revision, users })
 }
 
-/// Functions and stages whose code the statement changes.
+/// Functions, stages and error policies whose code the statement changes.
 fn affected(state: &State, target: RevisionTarget, name: &str, plugin: &str) -> Vec<PluginUse> {
     let wanted = |own_name: &str, pinned: Option<i64>| match target {
         RevisionTarget::Plugin => pinned.is_none(),
@@ -74,10 +76,22 @@ fn affected(state: &State, target: RevisionTarget, name: &str, plugin: &str) -> 
         state.functions.values().filter(|f| f.plugin == plugin && wanted(&f.name, f.pinned)).map(|f| entry(&f.name, &f.item));
     let stages =
         state.stages.values().filter(|s| s.plugin == plugin && wanted(&s.name, s.pinned)).map(|s| entry(&s.name, &s.item));
-    functions.chain(stages).collect()
+    let policies = state.catalog.error_policies.values().filter_map(|p| match &p.decider {
+        Decider::Plugin { plugin: used, policy, .. } if **used == *plugin && target == RevisionTarget::Plugin => {
+            Some(entry(&plugin_use_name(&p.name), policy))
+        }
+        _ => None,
+    });
+    functions.chain(stages).chain(policies).collect()
 }
 
 fn check_fits(state: &State, used: &PluginUse, component: &Component) -> Result<(), String> {
+    let policies = &state.catalog.error_policies;
+    if let Some(policy) = policies.values().find(|p| *plugin_use_name(&p.name) == *used.name)
+        && let Decider::Plugin { config, .. } = &policy.decider
+    {
+        return component.instantiate_error_policy(&used.item, config).map(|_| ()).map_err(|e| e.to_string());
+    }
     if let Some(stage) = state.stages.get(&*used.name) {
         let found = state.queries.get(&stage.query_id).and_then(|q| find_stage(&q.plan.root, &used.name));
         let (step, written) = found.ok_or("its query is not there.")?;

@@ -190,6 +190,7 @@ pub fn plugin(plugin: &Value) -> String {
         ("Version", string(&plugin["version"]).to_owned()),
         ("Functions", strings(&plugin["functions"])),
         ("Stages", strings(&plugin["stages"])),
+        ("Error policies", strings(&plugin["errorPolicies"])),
         ("Imports", strings(&plugin["imports"])),
         ("Used by", strings(&plugin["usedBy"])),
     ] {

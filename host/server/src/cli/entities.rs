@@ -70,6 +70,14 @@ fn body(answer: &Value) -> String {
             ]
         }),
         "error_policy_description" => descriptions::error_policy(&answer["errorPolicy"]),
+        "dead_letters_replayed" => {
+            let (replayed, topic) = (&answer["replayed"], string(&answer["topic"]));
+            let left = match answer["left"].as_u64() {
+                None | Some(0) => String::new(),
+                Some(n) => format!(" {n} name no topic that is there: REPLAY … INTO a query takes them too."),
+            };
+            message(&format!("Dead letters replayed from {topic}: {replayed}.{left}"))
+        }
         "stage_description" => descriptions::stage(&answer["stage"]),
         // A server may know more than this program: better all of it than nothing.
         _ => format!("{}\n", super::pretty::pretty(answer)),

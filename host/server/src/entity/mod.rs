@@ -98,6 +98,9 @@ fn kind_and_fields(kind: &AnswerKind, names: &Names<'_>) -> (&'static str, Value
         AnswerKind::ErrorPolicy(described) => {
             ("error_policy_description", json!({ "errorPolicy": error_policy::description(described) }))
         }
+        AnswerKind::Replayed { topic, replayed, left } => {
+            ("dead_letters_replayed", json!({ "topic": topic, "replayed": replayed, "left": left }))
+        }
         AnswerKind::Stage(described) => ("stage_description", json!({ "stage": stage::description(described) })),
     }
 }

@@ -18,6 +18,7 @@ fn of_revision(name: &str, revision: &RevisionSummary) -> Value {
         "active": revision.active,
         "functions": revision.functions,
         "stages": revision.stages,
+        "errorPolicies": revision.error_policies,
         "imports": revision.imports,
     })
 }
@@ -40,6 +41,7 @@ pub fn plugin_json(plugin: &PluginSummary) -> Value {
                 "active": r.active,
                 "functions": r.functions,
                 "stages": r.stages,
+                "errorPolicies": r.error_policies,
                 "imports": r.imports,
             })
         })

@@ -46,6 +46,13 @@ pub fn inspect(file: &Path) -> Result<(), String> {
             println!("  {} ({default}): {}", setting.key, setting.doc);
         }
     }
+    for policy in &about.error_policies {
+        println!("\nerror policy {}: {}", policy.name, policy.doc);
+        for setting in &policy.settings {
+            let default = setting.default.as_ref().map_or("must be given".to_owned(), |d| format!("default {d}"));
+            println!("  {} ({default}): {}", setting.key, setting.doc);
+        }
+    }
     if !component.imports.is_empty() {
         println!("\nimports: {}", component.imports.join(", "));
     }

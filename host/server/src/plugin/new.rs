@@ -131,6 +131,35 @@ mod tests {
 }
 "#;
 
+const ERROR_POLICY: &str = r#"//! An error policy: what becomes of records that fail.
+
+use calzone_guest::{Decision, Failure, error_policy, plugin};
+
+/// Tries again, in order, what looks temporary; the rest becomes dead letters.
+#[error_policy]
+fn patient(failure: &Failure) -> Decision {
+    if failure.cause.contains("timeout") && failure.attempt < 5 {
+        return Decision::RetryInOrder { after_ms: 1000 * u64::from(failure.attempt) };
+    }
+    Decision::DeadLetter
+}
+
+plugin!(error_policies: [patient]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends() {
+        let mut failure = Failure { cause: "timeout".to_owned(), attempt: 4, ..Failure::default() };
+        assert_eq!(super::patient(&failure), Decision::RetryInOrder { after_ms: 4000 });
+        failure.attempt = 5;
+        assert_eq!(super::patient(&failure), Decision::DeadLetter);
+    }
+}
+"#;
+
 /// Writes the folder NAME.
 pub fn new(name: &str, kind: PluginKind) -> Result<(), String> {
     check_name(name)?;
@@ -167,6 +196,7 @@ strip = true
         PluginKind::TableFunction => TABLE_FUNCTION,
         PluginKind::Aggregate => AGGREGATE,
         PluginKind::Stage => STAGE,
+        PluginKind::ErrorPolicy => ERROR_POLICY,
     };
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(folder.join("src"))?;
@@ -179,6 +209,7 @@ strip = true
         PluginKind::Function => format!("CREATE FUNCTION mask USING PLUGIN '{name}';"),
         PluginKind::TableFunction => format!("CREATE FUNCTION explode_words USING PLUGIN '{name}';"),
         PluginKind::Aggregate => format!("CREATE FUNCTION value_range USING PLUGIN '{name}';"),
+        PluginKind::ErrorPolicy => format!("CREATE ERROR POLICY patient USING PLUGIN '{name}';"),
         PluginKind::Stage => format!("CREATE STAGE my_stage FROM a_stream INTO with_size USING PLUGIN '{name}' GRANT (RANDOM);"),
     };
     println!(
