@@ -33,7 +33,7 @@ def dead_letters(server, topic, name="dead"):
     if name.upper() not in {s["name"] for s in server.sql("SHOW STREAMS;")[0]["streams"]}:
         server.sql(f"CREATE STREAM {name} (k VARCHAR KEY, v VARCHAR, h ARRAY<STRUCT<key VARCHAR, value BYTES>> HEADERS) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='KAFKA');")
     rows = server.rows(f"SELECT k, v, TRANSFORM(h, x => x->key + '=' + FROM_BYTES(x->value, 'utf8')) AS h FROM {name};")
-    return [(k, v, dict(entry.split("=", 1) for entry in h or [])) for k, v, h in rows]
+    return [(k, v, dict(entry.split("=", 1) for entry in h or [] if entry)) for k, v, h in rows]
 
 
 def stage(server):
