@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use calzone_guest::bindings::types::Column;
 use calzone_guest::function::{Call, Evaluated};
-use calzone_guest::{Function, function, plugin};
+use calzone_guest::{Decision, Failure, Function, error_policy, function, plugin};
 
 /// Loops for ever.
 #[function("spin(bigint) -> bigint")]
@@ -99,4 +99,18 @@ mod lie {
     };
 }
 
-plugin!(functions: [spin, grow, panics, deep, fail, huge, lie]);
+/// Does what the failure's cause says; others are left out.
+#[error_policy]
+fn unruly(failure: &Failure) -> Decision {
+    match failure.cause.as_str() {
+        "spin" => {
+            while black_box(failure.attempt) < u32::MAX {}
+            Decision::Stop
+        }
+        "panic" => panic!("no record may fail"),
+        "far" => Decision::Retry { after_ms: u64::MAX },
+        _ => Decision::Skip,
+    }
+}
+
+plugin!(functions: [spin, grow, panics, deep, fail, huge, lie], error_policies: [unruly]);

@@ -1,5 +1,6 @@
 //! The sandbox with real guests, as `make plugins` builds them.
 
+mod error_policies;
 mod functions;
 mod hostile;
 mod kinds;
