@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_buffer::ScalarBuffer;
+use arrow_array::Int64Array;
 use calzone_exec::{Predicate, Rows};
 use calzone_log::{
     CommitOutcome, Fetched, Guarantee, LogError, Reset, StartOffset, TopicPartition, TopicSpec, Worker, WorkerOptions,
@@ -263,8 +263,8 @@ fn choose(filter: &mut Predicate, partition: i32, records: &[(RecordRef<'_>, Fac
     let rows: Vec<Vec<Value>> = records.iter().map(|(record, facts)| row(partition, record, facts)).collect();
     let columns = dead_letters::COLUMNS.iter().enumerate();
     let columns: Vec<_> = columns.map(|(i, (_, ty))| column_from_values(ty, rows.iter().map(|row| &row[i]))).collect();
-    let timestamps: ScalarBuffer<i64> = records.iter().map(|(record, _)| record.timestamp).collect();
-    let (passes, _) = filter.test(Rows { columns: &columns, timestamps: &timestamps, windows: None }, None);
+    let timestamps = Int64Array::from_iter_values(records.iter().map(|(record, _)| record.timestamp));
+    let (passes, _) = filter.test(Rows { columns: &columns, timestamps: timestamps.values(), windows: None }, None);
     (0..records.len()).map(|i| passes.value(i)).collect()
 }
 
