@@ -20,6 +20,7 @@ use crate::processing_log::{self, ProcessingLog};
 use crate::push::PushQueries;
 use crate::state::State;
 use crate::statement_log::{LoggedCommand, StatementLog, StatementReader};
+use crate::upkeep::Upkeep;
 use crate::{Session, StatementError};
 
 /// How long a statement may take from being written to being applied.
@@ -51,6 +52,7 @@ pub struct Engine {
     instance_id: String,
     stopping: AtomicBool,
     applier: Mutex<Option<JoinHandle<()>>>,
+    upkeep: Mutex<Option<Upkeep>>,
     /// This engine, for threads that must not keep it alive.
     this: Weak<Engine>,
 }
@@ -89,6 +91,7 @@ impl Engine {
             instance_id,
             stopping: AtomicBool::new(false),
             applier: Mutex::new(None),
+            upkeep: Mutex::new(None),
             this: this.clone(),
             options,
         });
@@ -109,6 +112,8 @@ impl Engine {
             .spawn(move || follower.follow(&mut reader))
             .map_err(|e| internal("cannot start the statement thread", &e))?;
         *engine.applier.lock().expect("no panic while holding the lock") = Some(applier);
+        let upkeep = Upkeep::start(engine.handle()).map_err(|e| internal("cannot start the upkeep thread", &e))?;
+        *engine.upkeep.lock().expect("no panic while holding the lock") = Some(upkeep);
         if replayed == 0 {
             engine.first_start()?;
         }
@@ -220,6 +225,17 @@ impl Engine {
         self.log.kind() == LogKind::Embedded
     }
 
+    /// Internal topics whose records are used up once their query has committed: (group, topic).
+    pub(crate) fn repartition_topics(&self) -> Vec<(String, String)> {
+        let state = self.state.read().expect("no panic while holding the lock");
+        let used_up = |query: &crate::state::PersistentQuery| {
+            let group = self.options.query_prefix(&query.id);
+            let topics = query.internal_topics.iter().filter(|topic| !topic.ends_with("-changelog"));
+            topics.map(move |topic| (group.clone(), topic.clone())).collect::<Vec<_>>()
+        };
+        state.queries.values().filter(|query| query.runner.is_some()).flat_map(used_up).collect()
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
@@ -230,6 +246,7 @@ impl Engine {
             return;
         }
         self.push_queries.close_all();
+        self.upkeep.lock().expect("no panic while holding the lock").take();
         let runners: Vec<_> = self
             .state
             .read()

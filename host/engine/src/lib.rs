@@ -39,6 +39,7 @@ mod show;
 mod state;
 mod statement_log;
 mod submit;
+mod upkeep;
 
 pub use engine::Engine;
 pub use error::{ErrorKind, StatementError};

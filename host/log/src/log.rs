@@ -37,6 +37,14 @@ pub trait Log: Send + Sync {
     /// Offsets of each partition, in order.
     fn offsets(&self, topic: &str) -> Result<Vec<PartitionOffsets>>;
 
+    /// Removes records before `offset` that need not be kept any longer; readers then begin after them. On the embedded log
+    /// a few more may stay.
+    fn trim(&self, partition: &TopicPartition, offset: i64) -> Result<()>;
+
+    /// To be called about once a minute: the embedded log removes what its topics' retention times no longer keep; a Kafka
+    /// cluster does that itself.
+    fn maintain(&self, now_ms: i64) -> Result<()>;
+
     /// The group's next offset in each partition of the topic, in order; `None` where it has committed nothing.
     fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>>;
 

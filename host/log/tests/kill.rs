@@ -16,8 +16,11 @@ const CHILD: &str = "CALZONE_KILL_CHILD_DIR";
 const ROUNDS: u32 = 12;
 
 fn open(path: &Path) -> EmbeddedLog {
-    EmbeddedLog::open(Database::open(path).expect("database"), EmbeddedSettings { durability: Durability::Buffered })
-        .expect("log")
+    EmbeddedLog::open(
+        Database::open(path).expect("database"),
+        EmbeddedSettings { durability: Durability::Buffered, ..EmbeddedSettings::default() },
+    )
+    .expect("log")
 }
 
 fn options() -> WorkerOptions {

@@ -106,8 +106,11 @@ fn appends_scans_copies_and_wakes_fast() {
 
     for (what, durability) in [("synced", Durability::Synced), ("buffered", Durability::Buffered)] {
         let other = tempfile::tempdir().expect("directory");
-        let log =
-            EmbeddedLog::open(Database::open(other.path()).expect("database"), EmbeddedSettings { durability }).expect("log");
+        let log = EmbeddedLog::open(
+            Database::open(other.path()).expect("database"),
+            EmbeddedSettings { durability, ..EmbeddedSettings::default() },
+        )
+        .expect("log");
         log.create_topic(&TopicSpec { name: "ping".into(), partitions: 1, replicas: 1, config: Vec::new() }).expect("create");
         let (rounds, appender) = (300, log.appender().expect("appender"));
         let mut reader = log.reader(&[(TopicPartition::new("ping", 0), StartOffset::Latest)]).expect("reader");

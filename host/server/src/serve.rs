@@ -118,7 +118,7 @@ fn start_engine(settings: &Settings) -> Result<Arc<Engine>, String> {
             Arc::new(KafkaLog::open(database.clone(), KafkaSettings { client: client.clone() }).map_err(|e| e.to_string())?)
         }
         None => {
-            let embedded = EmbeddedSettings { durability: settings.durability };
+            let embedded = EmbeddedSettings { durability: settings.durability, retention_ms: settings.retention_ms };
             Arc::new(EmbeddedLog::open(database.clone(), embedded).map_err(|e| e.to_string())?)
         }
     };

@@ -86,6 +86,16 @@ impl Keyspace {
         Scan { inner: self.inner.prefix(prefix), path: self.path.clone() }
     }
 
+    /// As [`Keyspace::range`], without reading values.
+    pub fn range_keys(&self, from: &[u8], to: &[u8]) -> Keys {
+        Keys { scan: self.range(from, to) }
+    }
+
+    /// As [`Keyspace::prefix`], without reading values.
+    pub fn prefix_keys(&self, prefix: &[u8]) -> Keys {
+        Keys { scan: self.prefix(prefix) }
+    }
+
     /// Number of entries, roughly and fast.
     pub fn approximate_len(&self) -> usize {
         self.inner.approximate_len()
@@ -159,5 +169,19 @@ impl DoubleEndedIterator for Scan {
     fn next_back(&mut self) -> Option<Self::Item> {
         let entry = self.inner.next_back()?;
         Some(self.read(entry))
+    }
+}
+
+/// Keys in order.
+pub struct Keys {
+    scan: Scan,
+}
+
+impl Iterator for Keys {
+    type Item = Result<Slice>;
+
+    fn next(&mut self) -> Option<Result<Slice>> {
+        let entry = self.scan.inner.next()?;
+        Some(entry.key().map(Slice).map_err(|error| StateError::of(error, &self.scan.path, "read")))
     }
 }

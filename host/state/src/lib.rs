@@ -21,7 +21,7 @@ mod transaction;
 pub use batch::{Durability, WriteBatch};
 pub use database::{Database, Settings};
 pub use error::{Result, StateError};
-pub use keyspace::{Keyspace, Layout, Scan, Slice, Snapshot};
+pub use keyspace::{Keys, Keyspace, Layout, Scan, Slice, Snapshot};
 pub use memory::MemoryStore;
 pub use repair::Repair;
 pub use store::{Store, Visit};

@@ -49,9 +49,11 @@ impl Budget {
 impl Cursor {
     /// A position outside of what the partition holds is moved to its nearest end.
     pub(super) fn new(topic: Arc<Topic>, partition: i32, position: i64) -> Result<Cursor> {
-        let end = topic.partition(partition)?.visible();
+        let held = topic.partition(partition)?;
+        let end = held.visible();
+        let position = position.clamp(held.earliest().min(end), end);
         let tp = Arc::new(TopicPartition::new(topic.name.clone(), partition));
-        Ok(Cursor { tp, topic, position: position.clamp(0, end), partial: None, aligned: false })
+        Ok(Cursor { tp, topic, position, partial: None, aligned: false })
     }
 
     pub(super) fn position(&self) -> i64 {
@@ -74,6 +76,7 @@ impl Cursor {
                 return Ok(());
             }
         }
+        self.skip_removed()?;
         let from = match self.aligned {
             true => self.position,
             false => self.block_start(shared)?,
@@ -90,6 +93,10 @@ impl Cursor {
                 }
             };
             let (records, next) = (block.len(), base + block.len() as i64);
+            if base > self.position {
+                // What came before was removed meanwhile.
+                self.advance(base);
+            }
             if base < self.position || records > budget.records.saturating_sub(joined.len()) {
                 give_joined(&self.tp, &mut joined, budget, &mut give);
                 self.give_part(block, (self.position - base) as usize, budget, &mut give);
@@ -114,12 +121,23 @@ impl Cursor {
         Ok(())
     }
 
+    /// Records can grow too old before they are read.
+    fn skip_removed(&mut self) -> Result<()> {
+        let earliest = self.topic.partition(self.tp.partition)?.earliest();
+        if self.position < earliest {
+            tracing::warn!(partition = %self.tp, from = self.position, to = earliest, "unread records were removed by the topic's retention time");
+            self.advance(earliest);
+        }
+        Ok(())
+    }
+
     /// The block that holds `position`, and its first offset.
     fn read_block(&self, entry: calzone_state::Result<(Slice, Slice)>) -> Result<(i64, RecordBatch)> {
         let (key, bytes) = entry?;
         let base = base_offset(&key).unwrap_or(0);
         let next = base + record_count(&bytes).map_or(0, i64::from);
-        if base > self.position || next <= self.position {
+        let begin = self.topic.partition(self.tp.partition)?.earliest();
+        if base > self.position.max(begin) || next <= self.position {
             // A deleted topic's blocks disappear under its readers.
             self.topic.check_exists()?;
             return Err(self.corrupt(format!("expected offset {}, found a block of {base} to {next}", self.position)));

@@ -14,6 +14,7 @@ mod cursor;
 mod groups;
 mod membership;
 mod reader;
+mod retention;
 mod signal;
 mod topics;
 mod worker;
@@ -29,12 +30,26 @@ use std::sync::{Arc, Mutex};
 use topics::Topics;
 
 /// How the embedded log writes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbeddedSettings {
     /// [`Durability::Synced`], the default: what was acknowledged survives a power cut.
     /// [`Durability::Buffered`]: it survives a killed server; a power cut may take back the last moments, always as
     /// whole commits and never leaving records, offsets and state in disagreement.
     pub durability: Durability,
+    /// How long a topic without `retention.ms` keeps records after they were appended, milliseconds; `None`: for ever.
+    /// As with Kafka, a week. Compacted topics keep everything.
+    pub retention_ms: Option<i64>,
+}
+
+impl EmbeddedSettings {
+    /// Kafka's default, milliseconds.
+    pub const RETENTION_MS: i64 = 7 * 24 * 3_600_000;
+}
+
+impl Default for EmbeddedSettings {
+    fn default() -> EmbeddedSettings {
+        EmbeddedSettings { durability: Durability::default(), retention_ms: Some(EmbeddedSettings::RETENTION_MS) }
+    }
 }
 
 /// The embedded log; clones are handles to the same one. There must be one for a database.
@@ -49,6 +64,8 @@ struct Shared {
     topics: Topics,
     blocks: Keyspace,
     groups: Keyspace,
+    /// How far partitions reached at which time: (topic id, partition, milliseconds) to an offset.
+    ages: Keyspace,
     memberships: Memberships,
     /// Held while offsets are assigned and the blocks written; never while waiting for the disk to sync.
     append: Mutex<()>,
@@ -59,13 +76,15 @@ impl EmbeddedLog {
     pub fn open(database: Database, settings: EmbeddedSettings) -> Result<EmbeddedLog> {
         let blocks = database.keyspace_with("log.blocks", Layout::Log)?;
         let groups = database.keyspace("log.groups")?;
-        let topics = Topics::open(&database, &blocks)?;
+        let ages = database.keyspace("log.ages")?;
+        let topics = Topics::open(&database, &blocks, settings.retention_ms)?;
         let shared = Shared {
             database,
             durability: settings.durability,
             topics,
             blocks,
             groups,
+            ages,
             memberships: Memberships::default(),
             append: Mutex::default(),
         };
@@ -103,6 +122,10 @@ impl Log for EmbeddedLog {
         let guard = append::lock(shared);
         let mut batch = shared.database.batch();
         groups::forget_topic(&shared.groups, &mut batch, name)?;
+        let id = shared.topics.get(name)?.id;
+        for key in shared.ages.prefix_keys(&id.to_be_bytes()) {
+            batch.delete(&shared.ages, &key?);
+        }
         let topic = shared.topics.delete(batch, name, shared.durability)?;
         drop(guard);
         topic.notify();
@@ -111,6 +134,15 @@ impl Log for EmbeddedLog {
 
     fn offsets(&self, topic: &str) -> Result<Vec<PartitionOffsets>> {
         Ok(self.shared.topics.get(topic)?.offsets())
+    }
+
+    fn trim(&self, partition: &TopicPartition, offset: i64) -> Result<()> {
+        let topic = self.shared.topics.get(&partition.topic)?;
+        retention::trim(&self.shared, &topic, partition.partition, offset)
+    }
+
+    fn maintain(&self, now_ms: i64) -> Result<()> {
+        retention::maintain(&self.shared, now_ms)
     }
 
     fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>> {
@@ -155,5 +187,7 @@ impl Log for EmbeddedLog {
     }
 }
 
+#[cfg(test)]
+mod retention_tests;
 #[cfg(test)]
 mod tests;

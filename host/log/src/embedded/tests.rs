@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const NOW: Duration = Duration::ZERO;
 
 fn buffered() -> EmbeddedLog {
-    let settings = EmbeddedSettings { durability: Durability::Buffered };
+    let settings = EmbeddedSettings { durability: Durability::Buffered, ..EmbeddedSettings::default() };
     EmbeddedLog::open(Database::temporary().expect("database"), settings).expect("log")
 }
 
@@ -17,7 +17,7 @@ fn create(log: &dyn Log, name: &str, partitions: i32) {
     log.create_topic(&spec).expect("create");
 }
 
-fn batch(partition: i32, values: impl IntoIterator<Item = String>) -> RecordBatch {
+pub(super) fn batch(partition: i32, values: impl IntoIterator<Item = String>) -> RecordBatch {
     let mut records = RecordBatch::default();
     for value in values {
         let (key, value) = (Some(b"key".as_slice()), Some(value.as_bytes()));
@@ -26,11 +26,11 @@ fn batch(partition: i32, values: impl IntoIterator<Item = String>) -> RecordBatc
     records
 }
 
-fn numbers(range: std::ops::Range<usize>) -> impl Iterator<Item = String> {
+pub(super) fn numbers(range: std::ops::Range<usize>) -> impl Iterator<Item = String> {
     range.map(|number| number.to_string())
 }
 
-fn values(fetched: &[Fetched]) -> Vec<String> {
+pub(super) fn values(fetched: &[Fetched]) -> Vec<String> {
     let records = fetched.iter().flat_map(|fetched| fetched.records.iter());
     records.map(|record| String::from_utf8_lossy(record.value.unwrap_or_default()).into_owned()).collect()
 }

@@ -1,5 +1,6 @@
 //! The embedded log's topics: what exists, and how far each partition reaches.
 
+use super::retention::Retention;
 use super::signal::Signal;
 use crate::error::{LogError, Result};
 use crate::topic::{PartitionOffsets, TopicInfo, TopicSpec};
@@ -23,6 +24,8 @@ pub(super) struct Topics {
     keyspace: Keyspace,
     cluster_id: String,
     by_name: RwLock<BTreeMap<String, Arc<Topic>>>,
+    /// Of topics that do not say it themselves.
+    retention_ms: Option<i64>,
 }
 
 /// A topic, for as long as somebody uses it.
@@ -31,12 +34,15 @@ pub(super) struct Topic {
     pub(super) id: u32,
     pub(super) name: Arc<str>,
     pub(super) partitions: Box<[Partition]>,
+    pub(super) retention: Retention,
     deleted: AtomicBool,
     waiters: Mutex<Vec<Weak<Signal>>>,
 }
 
 #[derive(Default)]
 pub(super) struct Partition {
+    /// Offset of the first record that is still there.
+    earliest: AtomicI64,
     /// Offset of the next record; moves only under the append lock.
     next: AtomicI64,
     /// End of what readers may see.
@@ -44,6 +50,14 @@ pub(super) struct Partition {
 }
 
 impl Partition {
+    pub(super) fn earliest(&self) -> i64 {
+        self.earliest.load(Ordering::Acquire)
+    }
+
+    pub(super) fn begin_at(&self, offset: i64) {
+        self.earliest.fetch_max(offset, Ordering::AcqRel);
+    }
+
     pub(super) fn next(&self) -> i64 {
         self.next.load(Ordering::Acquire)
     }
@@ -67,7 +81,8 @@ impl Topic {
     }
 
     pub(super) fn offsets(&self) -> Vec<PartitionOffsets> {
-        self.partitions.iter().map(|partition| PartitionOffsets { earliest: 0, latest: partition.visible() }).collect()
+        let offsets = |p: &Partition| PartitionOffsets { earliest: p.earliest(), latest: p.visible() };
+        self.partitions.iter().map(offsets).collect()
     }
 
     pub(super) fn partition(&self, partition: i32) -> Result<&Partition> {
@@ -108,7 +123,7 @@ impl Topic {
 }
 
 impl Topics {
-    pub(super) fn open(database: &Database, blocks: &Keyspace) -> Result<Topics> {
+    pub(super) fn open(database: &Database, blocks: &Keyspace, retention_ms: Option<i64>) -> Result<Topics> {
         let keyspace = database.keyspace("log.topics")?;
         let cluster_id = match keyspace.get(CLUSTER_KEY)? {
             Some(id) => String::from_utf8_lossy(&id).into_owned(),
@@ -128,15 +143,16 @@ impl Topics {
                 action: format!("reading topic '{name}' from the local database"),
                 cause: String::from("its entry has a format that this version does not know"),
             })?;
-            let topic = Topic::new(id, &name, partitions);
+            let topic = Topic::new(id, &name, partitions, Retention::of(config(&value), retention_ms));
             for (index, partition) in topic.partitions.iter().enumerate() {
+                partition.begin_at(begin_of(blocks, id, index as i32)?);
                 let end = end_of(blocks, id, index as i32, &name)?;
                 partition.set_next(end);
                 partition.show_until(end);
             }
             by_name.insert(name, Arc::new(topic));
         }
-        let topics = Topics { keyspace, cluster_id, by_name: RwLock::new(by_name) };
+        let topics = Topics { keyspace, cluster_id, by_name: RwLock::new(by_name), retention_ms };
         topics.remove_orphans(database, blocks)?;
         Ok(topics)
     }
@@ -169,6 +185,10 @@ impl Topics {
         self.read().values().map(|topic| topic.info()).collect()
     }
 
+    pub(super) fn all(&self) -> Vec<Arc<Topic>> {
+        self.read().values().cloned().collect()
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<Arc<Topic>> {
         self.read().get(name).cloned()
     }
@@ -191,7 +211,9 @@ impl Topics {
         batch.put(&self.keyspace, NEXT_ID_KEY, &(id + 1).to_be_bytes());
         batch.put(&self.keyspace, spec.name.as_bytes(), &encode(id, spec));
         batch.commit(durability)?;
-        by_name.insert(spec.name.clone(), Arc::new(Topic::new(id, &spec.name, spec.partitions)));
+        let lines = spec.config.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let retention = Retention::of(lines, self.retention_ms);
+        by_name.insert(spec.name.clone(), Arc::new(Topic::new(id, &spec.name, spec.partitions, retention)));
         Ok(())
     }
 
@@ -208,9 +230,9 @@ impl Topics {
 }
 
 impl Topic {
-    fn new(id: u32, name: &str, partitions: i32) -> Topic {
+    fn new(id: u32, name: &str, partitions: i32, retention: Retention) -> Topic {
         let partitions = (0..partitions).map(|_| Partition::default()).collect();
-        Topic { id, name: name.into(), partitions, deleted: AtomicBool::new(false), waiters: Mutex::default() }
+        Topic { id, name: name.into(), partitions, retention, deleted: AtomicBool::new(false), waiters: Mutex::default() }
     }
 }
 
@@ -231,14 +253,19 @@ pub(super) fn base_offset(key: &[u8]) -> Option<i64> {
 /// Removes all blocks of a topic, a part at a time; what a crash leaves is removed at the next start.
 pub(super) fn remove_blocks(database: &Database, blocks: &Keyspace, topic: u32) -> Result<()> {
     let mut batch = database.batch();
-    for entry in blocks.prefix(&topic.to_be_bytes()) {
-        let (key, _) = entry?;
-        batch.delete(blocks, &key);
+    for key in blocks.prefix_keys(&topic.to_be_bytes()) {
+        batch.delete(blocks, &key?);
         if batch.len() >= DELETE_BATCH_BLOCKS {
             std::mem::replace(&mut batch, database.batch()).commit(Durability::Buffered)?;
         }
     }
     Ok(batch.commit(Durability::Buffered)?)
+}
+
+/// The offset of the first record that a partition still has.
+fn begin_of(blocks: &Keyspace, id: u32, partition: i32) -> Result<i64> {
+    let first = blocks.range_keys(&block_key(id, partition, 0), &block_key(id, partition, i64::MAX)).next();
+    Ok(first.transpose()?.as_deref().and_then(base_offset).unwrap_or(0))
 }
 
 /// The offset after the last record of a partition.
@@ -274,7 +301,7 @@ fn check(spec: &TopicSpec) -> Result<()> {
     Ok(())
 }
 
-/// Entry format 1: version, id, partitions, then the configuration as lines, for people who look at the topic.
+/// Entry format 1: version, id, partitions, then the configuration as lines `name=value`.
 fn encode(id: u32, spec: &TopicSpec) -> Vec<u8> {
     let mut bytes = vec![1];
     bytes.extend_from_slice(&id.to_be_bytes());
@@ -291,6 +318,12 @@ fn decode(bytes: &[u8]) -> Option<(u32, i32)> {
     let (partitions, _) = rest.split_first_chunk()?;
     let partitions = i32::from_be_bytes(*partitions);
     (*version == 1 && (1..=PARTITIONS_MAX).contains(&partitions)).then(|| (u32::from_be_bytes(*id), partitions))
+}
+
+/// The configuration in a topic's entry.
+fn config(entry: &[u8]) -> Vec<(&str, &str)> {
+    let lines = std::str::from_utf8(entry.get(9..).unwrap_or_default()).unwrap_or_default();
+    lines.lines().filter_map(|line| line.split_once('=')).collect()
 }
 
 /// 22 letters and digits, as Kafka's cluster ids; unique enough for one server from its hasher's random keys.

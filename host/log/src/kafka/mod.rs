@@ -160,6 +160,15 @@ impl Log for KafkaLog {
         Ok(earliest.into_iter().zip(latest).map(|(earliest, latest)| PartitionOffsets { earliest, latest }).collect())
     }
 
+    fn trim(&self, partition: &TopicPartition, offset: i64) -> Result<()> {
+        let trimmed = self.shared.admin.delete_records(partition, offset, QUESTION_TIME_MAX);
+        trimmed.map_err(|error| error.while_doing(format!("removing old records of {partition}")))
+    }
+
+    fn maintain(&self, _now_ms: i64) -> Result<()> {
+        Ok(())
+    }
+
     fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>> {
         let partitions = self.shared.partitions(topic)?;
         let deadline = Instant::now() + TOPIC_SETTLE_TIME_MAX;

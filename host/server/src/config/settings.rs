@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use calzone_engine::properties::{PropertyFault, validate_override};
+use calzone_log::EmbeddedSettings;
 use calzone_sandbox::Limits;
 use calzone_state::Durability;
 
@@ -46,6 +47,8 @@ pub struct Settings {
     pub kafka: Option<BTreeMap<String, String>>,
     /// How the embedded log writes.
     pub durability: Durability,
+    /// How long topics of the embedded log keep records unless they say it themselves, milliseconds; `None`: for ever.
+    pub retention_ms: Option<i64>,
     pub limits: Limits,
     /// Everything as it was given, for the engine and SHOW PROPERTIES.
     pub properties: BTreeMap<String, String>,
@@ -79,6 +82,15 @@ pub fn resolve(gathered: Gathered, home: Option<&str>, state_home: Option<&str>)
             return Err(ConfigError::new(message));
         }
     };
+    let retention_ms = match text("calzone.embedded.log.retention.ms") {
+        None => Some(EmbeddedSettings::RETENTION_MS),
+        Some("-1") => None,
+        Some(given) => Some(given.parse().ok().filter(|ms| *ms > 0).ok_or_else(|| {
+            let message =
+                format!("calzone.embedded.log.retention.ms={given}: give milliseconds above 0, or -1 to keep records for ever");
+            ConfigError::new(message)
+        })?),
+    };
     let kafka = text("bootstrap.servers").is_some().then(|| kafka_settings(&properties));
     let limits = limits::limits(&properties)?;
     for (name, value) in &properties {
@@ -93,7 +105,7 @@ pub fn resolve(gathered: Gathered, home: Option<&str>, state_home: Option<&str>)
     }
     properties.insert("ksql.service.id".into(), service_id.clone());
     properties.insert("ksql.streams.state.dir".into(), state_dir.display().to_string());
-    Ok(Settings { listeners, service_id, state_dir, kafka, durability, limits, properties, notes })
+    Ok(Settings { listeners, service_id, state_dir, kafka, durability, retention_ms, limits, properties, notes })
 }
 
 fn default_state_dir(service_id: &str, home: Option<&str>, state_home: Option<&str>) -> Result<PathBuf, ConfigError> {
@@ -186,6 +198,8 @@ mod tests {
             ("listeners", "ftp://127.0.0.1:1", "protocol"),
             ("ksql.service.id", "a b", "letters"),
             ("calzone.embedded.log.durability", "maybe", "buffered"),
+            ("calzone.embedded.log.retention.ms", "0", "-1"),
+            ("calzone.embedded.log.retention.ms", "a week", "milliseconds"),
             ("calzone.plugin.batch.ms", "-1", "whole number"),
             ("ksql.streams.processing.guarantee", "exactly_once_v3", "exactly_once_v2"),
             ("ksql.streams.num.stream.threads", "many", "whole number"),

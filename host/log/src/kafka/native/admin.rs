@@ -155,6 +155,30 @@ impl Admin {
         }
     }
 
+    /// Removes the records of a partition before this offset.
+    pub(in crate::kafka) fn delete_records(&self, partition: &TopicPartition, offset: i64, timeout: Duration) -> Outcome<()> {
+        let list = Places::new([Place::new(partition.clone(), offset)]);
+        // SAFETY: as in `create_topic`; the list outlives the order.
+        unsafe {
+            let mut order = rd_kafka_DeleteRecords_new(list.raw);
+            let answer = self.order(
+                rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DELETERECORDS,
+                timeout,
+                |_| {},
+                |client, options, answers| {
+                    rd_kafka_DeleteRecords(client, &mut order, 1, options, answers);
+                },
+            );
+            rd_kafka_DeleteRecords_destroy(order);
+            let answer = answer?;
+            let places = read_list(rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(answer.event)));
+            match places.iter().find(|place| !place.code.is_ok()) {
+                Some(failed) => Err(NativeError::from_code(failed.code)),
+                None => Ok(()),
+            }
+        }
+    }
+
     /// What a group has committed in these partitions; an error while a transaction with some of them is open.
     pub(in crate::kafka) fn group_offsets(
         &self,
