@@ -279,13 +279,7 @@ impl Task {
         (&mut self.nodes, context)
     }
 
-    fn read(
-        &mut self,
-        source: usize,
-        records: &RecordBatch,
-        run: &mut Run<'_>,
-        out: &mut TaskOutput,
-    ) -> Result<(), ExecError> {
+    fn read(&mut self, source: usize, records: &RecordBatch, run: &mut Run<'_>, out: &mut TaskOutput) -> Result<(), ExecError> {
         let entry = &mut self.sources[source];
         let (downstream, retriable) = (entry.downstream, entry.retriable);
         let (stream_time, handled, first_error) = (self.stream_time, self.handled, run.first_error);

@@ -1,6 +1,6 @@
 //! What ends a query's work, by what to do about it.
 
-use calzone_exec::ExecError;
+use calzone_exec::{ExecError, Place, RecordError};
 use calzone_log::LogError;
 use calzone_state::StateError;
 
@@ -13,12 +13,19 @@ pub enum Failure {
     Doubtful(String),
     /// The same records would fail again: the query is in error until something changes. It is tried again all the same.
     Fatal(String),
+    /// The log refuses a record that was written since the last commit.
+    Refused(String),
+    /// A record failed so that only what was done since the last commit can be undone with it.
+    Record { error: Box<RecordError>, message: String },
+    /// The error policy stops the query before this record (`None`: it stands there): only the user makes it go on.
+    Stop { place: Option<Place>, message: String },
 }
 
 impl Failure {
     pub fn message(&self) -> &str {
         match self {
-            Failure::Retry(message) | Failure::Doubtful(message) | Failure::Fatal(message) => message,
+            Failure::Retry(message) | Failure::Doubtful(message) | Failure::Fatal(message) | Failure::Refused(message) => message,
+            Failure::Record { message, .. } | Failure::Stop { message, .. } => message,
         }
     }
 }
@@ -26,6 +33,9 @@ impl Failure {
 impl From<LogError> for Failure {
     fn from(error: LogError) -> Failure {
         let message = error.to_string();
+        if error.blames_record() {
+            return Failure::Refused(message);
+        }
         match error {
             LogError::Retriable { .. } | LogError::Fenced { .. } => Failure::Retry(message),
             // Client libraries and brokers have more errors than anybody has sorted.
@@ -37,7 +47,11 @@ impl From<LogError> for Failure {
 
 impl From<ExecError> for Failure {
     fn from(error: ExecError) -> Failure {
-        Failure::Fatal(error.to_string())
+        let message = error.to_string();
+        match error.record_error() {
+            Some(error) => Failure::Record { error: Box::new(error), message },
+            None => Failure::Fatal(message),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use calzone_exec::policy::Decide;
+use calzone_exec::policy::{Decide, Decision, Failure as RecordFailure};
 use calzone_exec::{Environment, ErrorClass, ExecError, Grouping, RecordError};
 use calzone_plan::error_policy::{ChainFate, ErrorPolicy, QueryPolicy};
 use calzone_state::TransactionStore;
@@ -11,7 +11,7 @@ use calzone_types::{RecordBatch, RecordRef};
 
 use super::entry::{Entry, Failed};
 use super::headers::{self, Author, Origin};
-use super::pass::{Pass, Round};
+use super::pass::{Pass, Round, stop};
 use super::waiting::{Due, Waiting};
 use crate::query::{Failure, QueryStatistics};
 
@@ -140,14 +140,14 @@ impl Desk {
         Ok(())
     }
 
-    /// Takes in what has come through the retry topic; gives how many records were none of ours.
-    pub fn take_in(&mut self, records: &RecordBatch) -> Result<usize, ExecError> {
-        let Some(waiting) = &mut self.waiting else { return Ok(records.len()) };
-        let mut foreign = 0;
+    /// Takes in what has come through the retry topic; gives the offsets of records that are none of ours.
+    pub fn take_in(&mut self, records: &RecordBatch) -> Result<Vec<i64>, ExecError> {
+        let mut foreign = Vec::new();
+        let Some(waiting) = &mut self.waiting else { return Ok(foreign) };
         for record in records.iter() {
             match headers::parse_retry(record) {
                 Some((topic, offset, entry)) => waiting.take_in(&topic, offset, &entry)?,
-                None => foreign += 1,
+                None => foreign.push(record.offset),
             }
         }
         self.show();
@@ -256,8 +256,7 @@ impl Desk {
 
     pub(super) fn dead_letter(&mut self, topic: &str, record: RecordRef<'_>, failed: &Failed, target: Option<Arc<str>>) {
         let target = target.unwrap_or_else(|| self.policy.dead_letter_topic.clone());
-        let origin =
-            Origin { topic, partition: self.partition, offset: record.offset, timestamp: record.timestamp };
+        let origin = Origin { topic, partition: self.partition, offset: record.offset, timestamp: record.timestamp };
         let style = self.policy.policy.settings.header_style;
         let headers = headers::dead_letter(record.headers, style, &self.author, origin, failed);
         self.put(&target, RecordRef { offset: 0, partition: self.partition, headers: &headers, ..record });
@@ -287,6 +286,30 @@ impl Desk {
     pub(super) fn decider_at(&mut self, at: usize) -> (&Arc<ErrorPolicy>, &mut dyn Decide) {
         let (policy, decide) = &mut self.deciders[at];
         (policy, decide.as_mut())
+    }
+
+    /// Decides about an error of a record that is not at hand any more: all that can be done is to stop.
+    pub fn settle_without_record(&mut self, error: &RecordError) -> Result<(), Failure> {
+        let Some(decider) = self.decider(error.class) else { return Ok(()) };
+        let failure = RecordFailure {
+            class: error.class,
+            step: &error.step,
+            cause: &error.message,
+            attempt: 1,
+            retriable: false,
+            topic: &error.topic,
+            partition: error.partition,
+            offset: error.offset,
+            timestamp: 0,
+            key: None,
+            value: None,
+            headers: &[],
+        };
+        let (policy, decide) = self.decider_at(decider);
+        let name = policy.name.clone();
+        let stops = decide.decide(&[failure]).pop() == Some(Decision::Stop);
+        self.count(&name, error.class.as_str(), if stops { "stop" } else { "skip" }, &error.topic);
+        if stops { Err(stop(error)) } else { Ok(()) }
     }
 
     /// The group of each record.

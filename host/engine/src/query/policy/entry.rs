@@ -185,10 +185,7 @@ fn write_option<T>(value: &Option<T>, out: &mut Vec<u8>, write: impl FnOnce(&T, 
     }
 }
 
-fn read_option<T>(
-    bytes: &mut &[u8],
-    read: impl FnOnce(&mut &[u8]) -> Result<T, DecodeError>,
-) -> Result<Option<T>, DecodeError> {
+fn read_option<T>(bytes: &mut &[u8], read: impl FnOnce(&mut &[u8]) -> Result<T, DecodeError>) -> Result<Option<T>, DecodeError> {
     let (flag, rest) = bytes.split_first().ok_or(DecodeError)?;
     *bytes = rest;
     if *flag == 0 { Ok(None) } else { read(bytes).map(Some) }

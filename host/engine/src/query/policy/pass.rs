@@ -106,6 +106,14 @@ impl<'a> Pass<'a> {
         Cow::Owned(input)
     }
 
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub fn last_offset(&self) -> Option<i64> {
+        self.records.len().checked_sub(1).map(|last| self.records.get(last).offset)
+    }
+
     /// The errors were taken away to be reported.
     pub fn reported(&mut self) {
         self.settled = 0;
@@ -213,7 +221,7 @@ impl<'a> Pass<'a> {
                 Some(row) if self.fate(row) == Fate::Passes => first.push((row, at, decider)),
                 Some(_) => {}
                 // A result that was held back names a record of an earlier batch, which is not at hand any more.
-                None => self.settle_without_record(error, decider)?,
+                None => self.desk.settle_without_record(error)?,
             }
         }
         first.sort_by_key(|(row, at, _)| (*row, *at));
@@ -242,40 +250,13 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn settle_without_record(&mut self, error: &RecordError, decider: usize) -> Result<(), Failure> {
-        let failure = RecordFailure {
-            class: error.class,
-            step: &error.step,
-            cause: &error.message,
-            attempt: 1,
-            retriable: false,
-            topic: &error.topic,
-            partition: error.partition,
-            offset: error.offset,
-            timestamp: 0,
-            key: None,
-            value: None,
-            headers: &[],
-        };
-        let (policy, decide) = self.desk.decider_at(decider);
-        let name = policy.name.clone();
-        match decide.decide(&[failure]).pop() {
-            Some(Decision::Stop) => {
-                self.desk.count(&name, error.class.as_str(), "stop", &self.topic);
-                Err(stop(error))
-            }
-            _ => {
-                self.desk.count(&name, error.class.as_str(), "skip", &self.topic);
-                Ok(())
-            }
-        }
-    }
-
     /// One decision for each of the failures.
     fn decide(&mut self, first: &[(usize, usize, usize)], errors: &[RecordError]) -> Vec<Decision> {
         let mut decisions: Vec<Decision> = vec![Decision::DeadLetter { topic: None }; first.len()];
-        let attempts: Vec<u32> =
-            first.iter().map(|(row, ..)| self.failed_before(*row).map_or(0, |failed| failed.attempts).saturating_add(1)).collect();
+        let attempts: Vec<u32> = first
+            .iter()
+            .map(|(row, ..)| self.failed_before(*row).map_or(0, |failed| failed.attempts).saturating_add(1))
+            .collect();
         let mut deciders: Vec<usize> = first.iter().map(|(.., decider)| *decider).collect();
         deciders.sort_unstable();
         deciders.dedup();
@@ -443,7 +424,7 @@ fn action_of(decision: &Decision) -> &'static str {
     }
 }
 
-fn stop(error: &RecordError) -> Failure {
+pub(super) fn stop(error: &RecordError) -> Failure {
     let place = Place { topic: error.topic.clone(), partition: error.partition, offset: error.offset };
     let message = format!("The error policy stopped the query before {place}: {} ({})", error.message, error.step);
     Failure::Stop { place: Some(place), message }

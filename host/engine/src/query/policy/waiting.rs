@@ -65,14 +65,8 @@ pub struct Due {
 impl Waiting {
     /// Takes up what the store holds.
     pub fn open(store: TransactionStore) -> Result<Waiting, ExecError> {
-        let mut waiting = Waiting {
-            store,
-            records: BTreeSet::new(),
-            groups: HashMap::new(),
-            groups_due: BTreeSet::new(),
-            count: 0,
-            locks: 0,
-        };
+        let mut waiting =
+            Waiting { store, records: BTreeSet::new(), groups: HashMap::new(), groups_due: BTreeSet::new(), count: 0, locks: 0 };
         for (key, value) in waiting.scan(&entry::LOCKS)? {
             let (topic, group) = entry::read_lock_key(&key)?;
             waiting.locks += 1;
@@ -93,11 +87,8 @@ impl Waiting {
                 }
             }
         }
-        let locked: Vec<(Arc<str>, Vec<u8>)> = waiting
-            .groups
-            .iter()
-            .flat_map(|(topic, groups)| groups.keys().map(|group| (topic.clone(), group.clone())))
-            .collect();
+        let locked: Vec<(Arc<str>, Vec<u8>)> =
+            waiting.groups.iter().flat_map(|(topic, groups)| groups.keys().map(|group| (topic.clone(), group.clone()))).collect();
         locked.iter().for_each(|(topic, group)| waiting.schedule(topic, group));
         Ok(waiting)
     }
