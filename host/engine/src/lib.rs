@@ -43,7 +43,7 @@ mod submit;
 pub use engine::Engine;
 pub use error::{ErrorKind, StatementError};
 pub use insert::RowInserter;
-pub use metrics::{Metrics, QueryMetrics};
+pub use metrics::{Metrics, PolicyMetrics, QueryMetrics};
 pub use options::EngineOptions;
 pub use plugin_api::Uploaded;
 pub use print::{PrintLine, PrintStream};

@@ -27,3 +27,6 @@ pub use guarded::{Fed, Guard};
 pub use headers::DEAD_LETTER_HEADERS;
 pub use locks::{LockHead, LockInfo, read_locks};
 pub use statistics::{Counted, PolicyStatistics, WaitingRecords};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! Queries under error policies, step by step on the embedded log and under a clock of the tests' own.
+
+mod patterns;
+mod world;
