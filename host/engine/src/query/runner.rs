@@ -397,6 +397,7 @@ impl Runner {
     /// Joins the group; partitions come with the first steps.
     pub fn open(&mut self) -> Result<Work, Failure> {
         self.prepare_policy()?;
+        self.forget_full();
         let worker = self.log.worker(self.options.worker.clone())?;
         *self.shared.wake.lock().expect("no panic while holding the lock") = Some(worker.wake_handle());
         self.set_state(if self.paused { QueryState::Paused } else { QueryState::Running });

@@ -44,6 +44,16 @@ pub struct Condemned {
     pub decided: bool,
 }
 
+/// Can records of a topic be processed?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IsRead {
+    Now,
+    /// Once the partition is taken over.
+    Later,
+    /// The query was replaced by one that does not read it.
+    Never,
+}
+
 /// Processes records that are let in by the pass, and settles it.
 pub type Run<'a> = dyn FnMut(&mut Pass<'_>) -> Result<(), Failure> + 'a;
 
@@ -85,30 +95,34 @@ impl Desk {
         self.rounds(topic, records, None, run)
     }
 
-    /// Tries records again that are due, at most about so many; gives how many there were.
+    /// Tries records again that are due, at most about so many; gives how many have a fate now.
     pub fn try_due(
         &mut self,
         now_ms: i64,
         limit: usize,
-        reads: &dyn Fn(&str) -> bool,
+        is_read: &dyn Fn(&str) -> IsRead,
         run: &mut Run<'_>,
     ) -> Result<usize, Failure> {
         self.now_ms = now_ms;
-        self.bury(limit)?;
+        let mut done = self.bury(limit)?;
         let Some(waiting) = &self.waiting else { return Ok(0) };
         let due = waiting.due(now_ms, limit)?;
-        let tried = due.len();
         let mut topics: BTreeMap<Arc<str>, BTreeMap<i64, Entry>> = BTreeMap::new();
         for Due { topic, offset, entry } in due {
             topics.entry(topic).or_default().insert(offset, entry);
         }
         for (topic, entries) in topics {
-            if !reads(&topic) {
-                let cause = format!("The query does not read {topic} any more.");
-                for (offset, entry) in &entries {
-                    self.give_up(&topic, *offset, entry, &cause)?;
+            match is_read(&topic) {
+                IsRead::Now => done += entries.len(),
+                IsRead::Later => continue,
+                IsRead::Never => {
+                    done += entries.len();
+                    let cause = format!("The query does not read {topic} any more.");
+                    for (offset, entry) in &entries {
+                        self.give_up(&topic, *offset, entry, &cause)?;
+                    }
+                    continue;
                 }
-                continue;
             }
             let mut records = RecordBatch::default();
             entries.iter().for_each(|(offset, entry)| records.push(entry.record(self.partition, *offset)));
@@ -116,7 +130,7 @@ impl Desk {
             self.rounds(&topic, &records, Some(waited), run)?;
         }
         self.show();
-        Ok(tried)
+        Ok(done)
     }
 
     /// Processes the records, and what policies put in their place, until all have their fate.
@@ -165,16 +179,18 @@ impl Desk {
     }
 
     /// Makes dead letters of the records that are given up.
-    fn bury(&mut self, limit: usize) -> Result<(), Failure> {
-        let Some(waiting) = &self.waiting else { return Ok(()) };
-        for Due { topic, offset, entry } in waiting.buried(limit)? {
+    fn bury(&mut self, limit: usize) -> Result<usize, Failure> {
+        let Some(waiting) = &self.waiting else { return Ok(0) };
+        let buried = waiting.buried(limit)?;
+        let count = buried.len();
+        for Due { topic, offset, entry } in buried {
             let cause = match &entry.failed {
                 Some(failed) => failed.cause.to_string(),
                 None => "A record before it in its group became a dead letter.".to_owned(),
             };
             self.give_up(&topic, offset, &entry, &cause)?;
         }
-        Ok(())
+        Ok(count)
     }
 
     fn give_up(&mut self, topic: &Arc<str>, offset: i64, entry: &Entry, cause: &str) -> Result<(), Failure> {
@@ -325,8 +341,10 @@ impl Desk {
     }
 
     /// Leaves a record out from now on, whose failure made everything since the last commit undone.
-    pub fn condemn(&mut self, error: RecordError) {
-        self.condemned.insert((error.topic.clone(), error.offset), Condemned { error, decided: false });
+    /// False if it is left out already.
+    pub fn condemn(&mut self, error: RecordError) -> bool {
+        let place = (error.topic.clone(), error.offset);
+        self.condemned.insert(place, Condemned { error, decided: false }).is_none()
     }
 
     /// Was it condemned and decided about since the last commit?

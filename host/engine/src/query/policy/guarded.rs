@@ -12,7 +12,7 @@ use calzone_log::{Fetched, TopicPartition, Worker};
 use calzone_plan::error_policy::QueryPolicy;
 use calzone_types::{RecordBatch, RecordRef};
 
-use super::desk::{Condemned, Desk};
+use super::desk::{Condemned, Desk, IsRead};
 use super::pass::Pass;
 use super::topics::{ensure_topic, ensure_topics};
 use crate::options::BATCH_RECORDS_MAX;
@@ -24,6 +24,9 @@ const WAITING_RECORDS_MAX: usize = 100_000;
 
 /// The setting for that.
 const WAITING_SETTING: &str = "calzone.error.retry.records.max";
+
+/// How often it is looked whether what is due can be tried.
+const STUCK_POLL: Duration = Duration::from_millis(100);
 
 /// What a query's thread must know of its error policy.
 pub struct Guard {
@@ -44,6 +47,8 @@ pub struct Guard {
     releases: Vec<Option<Vec<u8>>>,
     /// Partitions whose retry topic is not read, because enough is here.
     full: BTreeSet<i32>,
+    /// Something was due that could not be tried.
+    stuck: bool,
 }
 
 impl Guard {
@@ -62,6 +67,7 @@ impl Guard {
             condemned: BTreeMap::new(),
             releases: Vec::new(),
             full: BTreeSet::new(),
+            stuck: false,
         })
     }
 
@@ -114,7 +120,9 @@ impl Runner {
             let mut desk = Desk::new(names, &guard.policy, store, partition, self.statistics.clone(), &mut environment)?;
             if let Some(guard) = &mut self.guard {
                 desk.put_condemned(guard.condemned.remove(&partition).unwrap_or_default());
-                guard.full.remove(&partition);
+                if guard.full.remove(&partition) {
+                    work.worker.resume(&[TopicPartition::new(guard.policy.retry_topic.clone(), partition)])?;
+                }
             }
             work.desks.insert(partition, desk);
         }
@@ -240,11 +248,17 @@ impl Runner {
             }
         }
         let partitions: Vec<i32> = work.desks.keys().copied().collect();
+        let mut stuck = false;
         for partition in partitions {
             let mut budget = BATCH_RECORDS_MAX;
             while budget > 0 && self.try_due(work, partition, &mut budget)? {
                 self.commit_span(work)?;
             }
+            let is_due = |desk: &Desk| desk.next_due().is_some_and(|due| due <= self.options.clock.now_ms());
+            stuck |= budget > 0 && work.desks.get(&partition).is_some_and(is_due);
+        }
+        if let Some(guard) = &mut self.guard {
+            guard.stuck = stuck;
         }
         self.send_outboxes(work)?;
         self.balance(work)
@@ -257,19 +271,23 @@ impl Runner {
         let Some(desk) = desks.get_mut(&partition).filter(|desk| desk.next_due().is_some_and(|due| due <= now_ms)) else {
             return Ok(false);
         };
-        let parts = self.options.topology.parts();
-        // While a topic's partition is not ours, or not yet, its records wait on.
-        let ready = (0..parts.len()).all(|part| parts[part].inputs.is_empty() || tasks.contains_key(&(part, partition)));
-        if !ready {
-            return Ok(false);
-        }
-        let reads = |topic: &str| parts.iter().any(|part| part.inputs.iter().any(|input| **input == *topic));
+        let is_read = |topic: &str| {
+            let parts = self.options.topology.parts().iter().enumerate();
+            let readers = || parts.clone().filter(|(_, part)| part.inputs.iter().any(|input| **input == *topic));
+            match readers().all(|(index, _)| tasks.contains_key(&(index, partition))) {
+                _ if readers().next().is_none() => IsRead::Never,
+                true => IsRead::Now,
+                false => IsRead::Later,
+            }
+        };
         let limit = self.guard.as_ref().and_then(|guard| guard.span).unwrap_or(BATCH_RECORDS_MAX).min(*budget);
         let mut run = |pass: &mut Pass<'_>| self.run_pass(tasks, &mut **worker, output, fed, partition, pass);
-        let tried = desk.try_due(now_ms, limit, &reads, &mut run)?;
-        *budget = budget.saturating_sub(tried.max(1));
-        self.note_dirty(work);
-        Ok(true)
+        let done = desk.try_due(now_ms, limit, &is_read, &mut run)?;
+        *budget = budget.saturating_sub(done);
+        if done > 0 {
+            self.note_dirty(work);
+        }
+        Ok(done > 0)
     }
 
     /// Sends dead letters and what else the policy has written.
@@ -345,7 +363,12 @@ impl Runner {
         }
         let due = work.desks.values().filter_map(Desk::next_due).min();
         match due {
-            Some(due) => timeout.min(Duration::from_millis(due.saturating_sub(self.options.clock.now_ms()).max(0) as u64)),
+            Some(due) => {
+                let left = due.saturating_sub(self.options.clock.now_ms()).max(0) as u64;
+                // What is due and was not tried waits for its partition.
+                let shortest = if self.guard.as_ref().is_some_and(|guard| guard.stuck) { STUCK_POLL } else { Duration::ZERO };
+                timeout.min(Duration::from_millis(left).max(shortest))
+            }
             None => timeout,
         }
     }
@@ -394,13 +417,16 @@ impl Runner {
     pub(in crate::query) fn undo(&mut self, work: &mut Work, failure: Failure) -> Result<(), Failure> {
         let Some(guard) = &mut self.guard else { return Err(failure) };
         match failure {
-            Failure::Record { error, .. } if guard.handled.contains(error.class) => {
+            Failure::Record { error, message } if guard.handled.contains(error.class) => {
                 let Some(desk) = work.desks.get_mut(&error.partition) else { return Err(Failure::Fatal(error.message)) };
-                desk.condemn(*error);
+                if !desk.condemn(*error) {
+                    // It was left out already: something else is wrong.
+                    return Err(Failure::Fatal(message));
+                }
             }
             Failure::Refused(message) if guard.handled.contains(ErrorClass::Production) && work.fed.records > 0 => {
                 match (&work.fed.last, work.fed.records) {
-                    (Some(place), 1) => {
+                    (Some(place), records) if records == 1 || guard.span == Some(1) => {
                         let Some(desk) = work.desks.get_mut(&place.partition) else { return Err(Failure::Refused(message)) };
                         if desk.is_condemned(&place.topic, place.offset) {
                             let message = format!("Nothing can be made of {place}, not even a dead letter: {message}");

@@ -257,14 +257,17 @@ impl Waiting {
         if found.here.remove(&offset) {
             self.count -= 1;
         }
-        found.run = (found.run * 2).min(RUN_MAX);
         found.lock.done = found.lock.done.max(offset);
         found.lock.count = found.lock.count.saturating_sub(1);
         if found.lock.head.as_ref().is_some_and(|(head, _)| *head <= offset) {
             found.lock.head = None;
         }
+        if found.lock.head.is_none() {
+            found.run = (found.run * 2).min(RUN_MAX);
+        }
         let key = entry::lock_key(topic, group);
-        let free = found.lock.done >= found.lock.last;
+        // One that is given up may leave before those that went well on the same way.
+        let free = found.here.is_empty() && found.lock.done >= found.lock.last;
         if free {
             self.store.delete(&key)?;
             if let Some(due) = found.due {
