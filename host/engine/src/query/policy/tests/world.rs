@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StringArray};
@@ -12,7 +12,10 @@ use calzone_functions::{
     Aggregate, Argument, Binding, Evaluated, FunctionDefinition, Implementation, Registry, RowError, Scalar, ScalarDefinition,
     ScalarOverload, Signature,
 };
-use calzone_log::{EmbeddedLog, EmbeddedSettings, Guarantee, Log, Reset, StartOffset, TopicPartition, TopicSpec, WorkerOptions};
+use calzone_log::{
+    EmbeddedLog, EmbeddedSettings, Guarantee, KafkaLog, KafkaSettings, Log, LogKind, Reset, StartOffset, TopicPartition,
+    TopicSpec, WorkerOptions,
+};
 use calzone_plan::error_policy::{ChosenBy, Decider, ErrorPolicy, PolicyAction, PolicySettings, PolicyTopics, QueryPolicy};
 use calzone_plan::plan::{PluginUse, StageStep, StepColumn};
 use calzone_plan::{Catalog, PlanContext, PluginLookup, QueryPlan, StageOffer, TopicLookup};
@@ -23,8 +26,9 @@ use calzone_types::{Header, RecordBatch, RecordRef, SqlType, Value};
 
 use crate::options::EngineOptions;
 use crate::processing_log::ProcessingLog;
+use crate::query::policy::{LockInfo, read_locks};
 use crate::query::runner::{Runner, Work};
-use crate::query::{Clock, Failure, Guest, PluginBinding, RunnerHandle, RunnerOptions};
+use crate::query::{Clock, Failure, Guest, PluginBinding, RunnerHandle, RunnerOptions, StoreHome, now_ms};
 
 /// A clock that stands still until it is moved.
 #[derive(Default)]
@@ -87,7 +91,10 @@ impl Guest for Flaky {
 
 /// A server's log and state, and the policy and query that tests are about.
 pub struct World {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
+    /// Behind the names of all topics: a Kafka cluster is shared with other tests.
+    suffix: String,
+    guarantee: Guarantee,
     pub log: Arc<dyn Log>,
     database: Database,
     processing_log: Arc<ProcessingLog>,
@@ -137,9 +144,39 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::open(&directory.path().join("data")).unwrap();
         let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(database.clone(), EmbeddedSettings::default()).unwrap());
+        World::on(log, database, directory, "", Guarantee::ExactlyOnce, query, policy)
+    }
+
+    /// The same on the cluster at this address.
+    pub fn on_kafka(servers: &str, guarantee: Guarantee, policy: QueryPolicy) -> World {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(&directory.path().join("data")).unwrap();
+        let client = BTreeMap::from([("bootstrap.servers".to_owned(), servers.to_owned())]);
+        let log = Arc::new(KafkaLog::open(database.clone(), KafkaSettings { client }).unwrap());
+        let suffix = format!("-{}-{}", std::process::id(), now_ms());
+        let query = "CREATE STREAM o AS SELECT k, FLAKY(v) AS v FROM s EMIT CHANGES;";
+        World::on(log, database, directory, &suffix, guarantee, query, policy)
+    }
+
+    fn on(
+        log: Arc<dyn Log>,
+        database: Database,
+        directory: tempfile::TempDir,
+        suffix: &str,
+        guarantee: Guarantee,
+        query: &str,
+        policy: QueryPolicy,
+    ) -> World {
+        let name = |topic: &str| format!("{topic}{suffix}");
         for topic in ["s", "o"] {
-            log.create_topic(&TopicSpec { name: topic.into(), partitions: 1, ..TopicSpec::default() }).unwrap();
+            log.create_topic(&TopicSpec { name: name(topic), partitions: 1, ..TopicSpec::default() }).unwrap();
         }
+        let policy = QueryPolicy {
+            dead_letter_topic: name(&policy.dead_letter_topic).into(),
+            retry_topic: name(&policy.retry_topic).into(),
+            redirect_topic: name(&policy.redirect_topic).into(),
+            ..policy
+        };
         let options = EngineOptions {
             service_id: "test_".into(),
             state_dir: directory.path().into(),
@@ -148,15 +185,26 @@ impl World {
             limits: Limits::default(),
         };
         let processing_log = ProcessingLog::start(&log, &options).unwrap();
-        let plan = QueryPlan { error_policy: Some(Arc::new(policy)), ..plan(query) };
+        let plan = QueryPlan { error_policy: Some(Arc::new(policy)), ..plan(query, &name("s")) };
         let (clock, flaky) = (Arc::new(Hand(AtomicI64::new(1_000_000))), Flaky::default());
-        World { _directory: directory, log, database, processing_log, clock, flaky, plan }
+        let suffix = suffix.to_owned();
+        World { directory, suffix, guarantee, log, database, processing_log, clock, flaky, plan }
     }
 
     /// The query, from its last commit on. Those that were before it must be gone.
     pub fn start(&self) -> Query<'_> {
-        let options = TopologyOptions { query_id: "Q".into(), internal_prefix: "q".into(), ..TopologyOptions::default() };
+        let (query_id, internal_prefix) = ("Q".to_owned(), self.name("q"));
+        let options = TopologyOptions { query_id, internal_prefix: internal_prefix.clone(), ..TopologyOptions::default() };
         let topology = Topology::new(&self.plan, &options).unwrap();
+        let mut changelog_topics = Vec::new();
+        if self.log.kind() == LogKind::Kafka {
+            for topic in topology.internal_topics() {
+                let spec = TopicSpec { name: topic.name.to_string(), partitions: 1, ..TopicSpec::default() };
+                // It is there after a restart.
+                let _ = self.log.create_topic(&spec);
+                changelog_topics.push(spec.name);
+            }
+        }
         let mut topics: Vec<String> = topology.parts().iter().flat_map(|p| p.inputs.iter().map(|t| t.to_string())).collect();
         if let (Some(_), Some(policy)) = (topology.retry_store(), topology.error_policy()) {
             topics.push(policy.retry_topic.to_string());
@@ -167,14 +215,15 @@ impl World {
             query_id: "Q".into(),
             topology,
             worker: WorkerOptions {
-                group: "q".into(),
+                group: internal_prefix.clone(),
                 topics,
-                guarantee: Guarantee::ExactlyOnce,
-                transactional_id: "q".into(),
+                guarantee: self.guarantee,
+                transactional_id: internal_prefix,
                 auto_offset_reset: Reset::Earliest,
+                changelog_topics,
                 ..WorkerOptions::default()
             },
-            sink_topic: Some("o".into()),
+            sink_topic: Some(self.name("o")),
             commit_interval: Duration::from_secs(3600),
             commit_when_idle: true,
             bindings: Arc::new(BTreeMap::from([(plugin, binding)])),
@@ -195,14 +244,26 @@ impl World {
             let value = format!("{{\"V\":\"{value}\"}}");
             self.push(&mut batch, (*key != "-").then_some(*key), value.as_bytes(), i as i64);
         }
-        self.log.appender().unwrap().append("s", &batch).unwrap();
+        self.log.appender().unwrap().append(&self.name("s"), &batch).unwrap();
+    }
+
+    /// Forgets all that this server keeps of the query, as if its disk were new.
+    pub fn wipe(&mut self, servers: &str) {
+        self.directory = tempfile::tempdir().unwrap();
+        self.database = Database::open(&self.directory.path().join("data")).unwrap();
+        let client = BTreeMap::from([("bootstrap.servers".to_owned(), servers.to_owned())]);
+        self.log = Arc::new(KafkaLog::open(self.database.clone(), KafkaSettings { client }).unwrap());
+    }
+
+    pub fn name(&self, topic: &str) -> String {
+        format!("{topic}{}", self.suffix)
     }
 
     /// Appends a record of any bytes.
     pub fn send_bytes(&self, key: &str, value: &[u8]) {
         let mut batch = RecordBatch::default();
         self.push(&mut batch, Some(key), value, 77);
-        self.log.appender().unwrap().append("s", &batch).unwrap();
+        self.log.appender().unwrap().append(&self.name("s"), &batch).unwrap();
     }
 
     fn push(&self, batch: &mut RecordBatch, key: Option<&str>, value: &[u8], timestamp: i64) {
@@ -212,8 +273,9 @@ impl World {
 
     /// All records of a topic.
     pub fn read(&self, topic: &str) -> Vec<Seen> {
+        let topic = &*self.name(topic);
         let Some(end) = self.log.offsets(topic).unwrap().first().map(|o| o.latest) else { return Vec::new() };
-        let place = TopicPartition::new(topic, 0);
+        let place = TopicPartition::new(topic.to_owned(), 0);
         let mut reader = self.log.reader(&[(place.clone(), StartOffset::At(0))]).unwrap();
         let (mut seen, text) = (Vec::new(), |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned());
         while reader.position(&place) < end {
@@ -236,6 +298,12 @@ impl World {
             value["V"].as_str().unwrap_or("null").to_owned()
         };
         self.read("o").into_iter().map(value).collect()
+    }
+
+    /// The locks as they were committed.
+    pub fn locks(&self) -> Vec<LockInfo> {
+        let home = StoreHome { database: self.database.clone(), query_id: "Q".into() };
+        read_locks(&home, "retry", [0], 1000).unwrap()
     }
 
     pub fn wait(&self, ms: i64) {
@@ -261,6 +329,17 @@ impl Query<'_> {
         Ok(())
     }
 
+    /// Takes steps until something is so.
+    pub fn until(&mut self, what: &str, done: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !done() {
+            assert!(started.elapsed() < Duration::from_secs(60), "{what}: not so after a minute");
+            for _ in 0..3 {
+                self.runner.step(&mut self.work).unwrap();
+            }
+        }
+    }
+
     /// Waits, then settles.
     pub fn after(&mut self, ms: i64) {
         self.world.wait(ms);
@@ -280,7 +359,7 @@ impl Query<'_> {
     }
 }
 
-fn plan(query: &str) -> QueryPlan {
+fn plan(query: &str, topic: &str) -> QueryPlan {
     let mut catalog = Catalog { functions: Registry::built_in(), ..Catalog::default() };
     let overload = ScalarOverload {
         signature: Signature::of(&[("value", SqlType::Varchar)], SqlType::Varchar),
@@ -288,10 +367,10 @@ fn plan(query: &str) -> QueryPlan {
         implementation: Implementation::Plugin { plugin: "p".into(), function: "flaky".into() },
     };
     catalog.functions.add_scalar(ScalarDefinition::built_in("FLAKY", "OTHER", "", vec![overload], &[]));
-    let source = "CREATE STREAM s (k VARCHAR KEY, v VARCHAR) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
-    let parsed = calzone_sql::parse_statement(source).unwrap();
+    let source = format!("CREATE STREAM s (k VARCHAR KEY, v VARCHAR) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');");
+    let parsed = calzone_sql::parse_statement(&source).unwrap();
     let Statement::CreateSource(statement) = &parsed.statement else { panic!("it creates no source") };
-    let created = calzone_plan::create_source(&context(&catalog.clone()), statement, source).unwrap();
+    let created = calzone_plan::create_source(&context(&catalog.clone()), statement, &source).unwrap();
     catalog.sources.insert(created.source.name.to_string(), Arc::new(created.source));
     let parsed = calzone_sql::parse_statement(query).unwrap();
     let Statement::CreateSourceAs(statement) = &parsed.statement else { panic!("{query} is no query") };
