@@ -271,10 +271,11 @@ impl Runner {
         let Some(desk) = desks.get_mut(&partition).filter(|desk| desk.next_due().is_some_and(|due| due <= now_ms)) else {
             return Ok(false);
         };
+        let ours: BTreeSet<usize> = tasks.keys().filter(|(_, of)| *of == partition).map(|(part, _)| *part).collect();
         let is_read = |topic: &str| {
             let parts = self.options.topology.parts().iter().enumerate();
             let readers = || parts.clone().filter(|(_, part)| part.inputs.iter().any(|input| **input == *topic));
-            match readers().all(|(index, _)| tasks.contains_key(&(index, partition))) {
+            match readers().all(|(index, _)| ours.contains(&index)) {
                 _ if readers().next().is_none() => IsRead::Never,
                 true => IsRead::Now,
                 false => IsRead::Later,
