@@ -1,9 +1,11 @@
 //! Figures for `/metrics`: what this server's queries and plugins have done since it started.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::answer::QueryState;
 use crate::engine::Engine;
+use crate::query::{Counted, WaitingRecords};
 
 /// Figures of all queries on this server.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +31,16 @@ pub struct QueryMetrics {
     pub guest_micros: u64,
     /// Milliseconds since the epoch; 0 before the first.
     pub last_record_ms: i64,
+    pub policy: PolicyMetrics,
+}
+
+/// Figures of a query's error policy on this server.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyMetrics {
+    /// How often what was decided.
+    pub decisions: Vec<(Counted, u64)>,
+    /// By partition; empty if nothing is ever tried again.
+    pub waiting: BTreeMap<i32, WaitingRecords>,
 }
 
 impl Engine {
@@ -48,6 +60,7 @@ impl Engine {
                 commits: 0,
                 guest_micros: 0,
                 last_record_ms: 0,
+                policy: PolicyMetrics::default(),
             };
             if let Some(runner) = &query.runner {
                 let statistics = &runner.statistics;
@@ -58,6 +71,7 @@ impl Engine {
                 metrics.commits = statistics.commits.load(Relaxed);
                 metrics.guest_micros = statistics.partitions().iter().map(|p| p.guest_micros).sum();
                 metrics.last_record_ms = statistics.last_record_ms.load(Relaxed);
+                metrics.policy = PolicyMetrics { decisions: statistics.policy.decisions(), waiting: statistics.policy.waiting() };
             }
             metrics
         });

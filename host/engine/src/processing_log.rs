@@ -117,6 +117,10 @@ fn entry(query_id: &str, error: &RecordError) -> Json {
             message["type"] = json!(0);
             message["deserializationError"] = json!({ "target": "value", "errorMessage": error.message, "recordB64": null, "cause": cause, "topic": &*error.topic });
         }
+        ErrorClass::Production => {
+            message["type"] = json!(2);
+            message["productionError"] = json!({ "errorMessage": error.message });
+        }
         ErrorClass::Serialization => {
             message["type"] = json!(3);
             message["serializationError"] = json!({ "target": "value", "errorMessage": error.message, "record": null, "cause": cause, "topic": &*error.topic });

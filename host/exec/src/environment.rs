@@ -6,10 +6,12 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 use arrow_buffer::ScalarBuffer;
 use calzone_functions::{Aggregate, Binding, RowError, Scalar};
+use calzone_plan::error_policy::ErrorPolicy;
 use calzone_plan::plan::StageStep;
 use calzone_state::{MemoryStore, Store};
 use calzone_types::{Batch, Header, SqlType, Value};
 
+use crate::policy::{ActionsPolicy, Decide};
 use crate::topology::StoreSpec;
 
 /// Makes the parts of a task that do not come from the plan alone. Errors are sentences for the user.
@@ -29,6 +31,14 @@ pub trait Environment {
 
     /// An instance of a plugin's stage.
     fn stage(&mut self, step: &StageStep) -> Result<Box<dyn Stage>, String>;
+
+    /// An error policy, ready to decide.
+    fn error_policy(&mut self, policy: &ErrorPolicy) -> Result<Box<dyn Decide>, String> {
+        match ActionsPolicy::new(policy) {
+            Some(actions) => Ok(Box::new(actions)),
+            None => Err(format!("error policy {} is a plugin's and cannot decide here", policy.name)),
+        }
+    }
 
     /// The store of that partition, with what it held when the task was last committed.
     fn store(&mut self, spec: &StoreSpec, partition: i32) -> Result<Box<dyn TaskStore>, String>;

@@ -1,10 +1,11 @@
 //! Table functions: a row in, any number of rows out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, UInt32Array};
-use calzone_functions::{Argument, Scalar};
+use calzone_functions::{Argument, RowError, Scalar};
 use calzone_plan::expression::TableCall;
 use calzone_types::{Batch, SqlType};
 
@@ -53,20 +54,28 @@ impl Operator for FlatMap {
             return Ok(None);
         }
         let mut lists: Vec<ArrayRef> = Vec::with_capacity(self.calls.len());
+        let mut failed = BTreeSet::new();
+        let leaves_out = context.handled.contains(ErrorClass::Expression);
+        let mut report = |errors: Vec<RowError>| {
+            if leaves_out {
+                failed.extend(errors.iter().map(|error| error.row));
+            }
+            context.report(ErrorClass::Expression, &self.step, &batch.origin, errors);
+        };
         for call in &mut self.calls {
             let mut arguments = Vec::with_capacity(call.arguments.len());
             for argument in &mut call.arguments {
                 let evaluated = argument.evaluate(Rows::of(&batch));
-                context.report(ErrorClass::Expression, &self.step, &batch.origin, evaluated.errors);
+                report(evaluated.errors);
                 arguments.push(Argument::Column(evaluated.column));
             }
             let answer = call.function.call(&mut arguments, batch.len());
-            context.report(ErrorClass::Expression, &self.step, &batch.origin, answer.errors);
+            report(answer.errors);
             lists.push(answer.column);
         }
         let lengths = |row: usize| lists.iter().map(|list| range_of(list, row).len()).max().unwrap_or(0);
         let mut rows: Vec<u32> = Vec::with_capacity(batch.len());
-        for row in 0..batch.len() {
+        for row in (0..batch.len()).filter(|row| !failed.contains(&(*row as u32))) {
             rows.extend(std::iter::repeat_n(row as u32, lengths(row)));
         }
         if rows.is_empty() {
@@ -75,7 +84,7 @@ impl Operator for FlatMap {
         let mut output = batch.take(&rows);
         for (list, call) in lists.iter().zip(&self.calls) {
             let mut indices: Vec<Option<u32>> = Vec::with_capacity(rows.len());
-            for row in 0..batch.len() {
+            for row in (0..batch.len()).filter(|row| !failed.contains(&(*row as u32))) {
                 let elements = range_of(list, row);
                 let missing = lengths(row) - elements.len();
                 indices.extend(elements.map(|i| Some(i as u32)));

@@ -12,14 +12,16 @@ use calzone_types::SqlType;
 
 use crate::aggregate::{Aggregate, SessionAggregate, TimeWindowAggregate};
 use crate::environment::Environment;
-use crate::error::ExecError;
+use crate::error::{ErrorClass, ExecError};
 use crate::filter::Filter;
 use crate::flat_map::FlatMap;
+use crate::gate::Gate;
 use crate::join::{
     ForeignKeyLeft, ForeignKeyRight, Layout, Messages, StreamStreamJoin, StreamTableJoin, TableSide, TableTableJoin, Timing,
 };
 use crate::materialized::ResultWriter;
 use crate::operator::{Operator, Reader, StoreId, Stores, StreamTime};
+use crate::policy::ClassSet;
 use crate::project::Project;
 use crate::repartition::{InternalRows, InternalSource, Repartition};
 use crate::sink::{Client, Sink};
@@ -39,6 +41,8 @@ pub(crate) struct SourceNode {
     pub topic: Arc<str>,
     pub kind: ReaderKind,
     pub downstream: Option<(usize, usize)>,
+    /// It alone reads the topic, and keeps nothing of it: its records can be tried again.
+    pub retriable: bool,
 }
 
 /// Numbers are positions of stores in the part's list.
@@ -64,6 +68,7 @@ pub(crate) enum NodeKind {
     ForeignKeyRight { plan: Arc<ForeignKeyPlan>, table: TablePlan, subscriptions: usize },
     Sink { output: SinkOutput, has_new_key: bool, result: Option<usize>, retention_ms: Option<i64>, throws_on_invalid: bool },
     Client { columns: Vec<usize>, is_table: bool },
+    Gate,
 }
 
 /// Where a join finds the rows of a table.
@@ -98,12 +103,24 @@ impl TablePlan {
     }
 }
 
+impl NodeKind {
+    /// Do rows leave nothing behind here, in a store or outside of the task?
+    pub fn keeps_nothing(&self) -> bool {
+        matches!(
+            self,
+            NodeKind::Filter { .. } | NodeKind::Project { .. } | NodeKind::FlatMap(_) | NodeKind::Stage(_) | NodeKind::Gate
+        )
+    }
+}
+
 impl ReaderKind {
-    pub fn make(&self) -> Result<Box<dyn Reader>, ExecError> {
+    /// `handled`: classes of failures that an error policy decides about.
+    pub fn make(&self, handled: ClassSet) -> Result<Box<dyn Reader>, ExecError> {
         Ok(match self {
             ReaderKind::Source { step, store, types, needs_old, throws_on_invalid } => {
                 let table = store.map(|store| TableStore { store: StoreId(store), types: types.clone() });
-                Box::new(Source::new(step, table, *needs_old, *throws_on_invalid)?)
+                let throws_on_invalid = *throws_on_invalid && !handled.contains(ErrorClass::Timestamp);
+                Box::new(Source::new(step, table, *needs_old, throws_on_invalid)?)
             }
             ReaderKind::Internal(rows) => Box::new(InternalSource::new(rows)?),
             ReaderKind::Messages { format, columns } => Box::new(Messages::new(format, columns)?),
@@ -175,6 +192,7 @@ impl NodeKind {
                 let result = result.map(|store| ResultWriter::new(StoreId(store), *retention_ms));
                 Box::new(Sink::new(output, *has_new_key, result, *throws_on_invalid)?)
             }
+            NodeKind::Gate => Box::new(Gate),
             NodeKind::Client { columns, is_table } => Box::new(Client { columns: columns.clone(), is_table: *is_table }),
         })
     }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use arrow_buffer::BooleanBuffer;
 use calzone_functions::RowError;
 use calzone_types::{Batch, Origin, RecordBatch};
 
 use crate::codec;
 use crate::environment::TaskStore;
-use crate::error::{ErrorClass, ExecError, RecordError, report};
+use crate::error::{ErrorClass, ExecError, RecordError};
+use crate::policy::{ClassSet, Gatekeeper};
 use crate::task::TaskOutput;
 use crate::topology::StoreSpec;
 
@@ -43,11 +45,37 @@ pub(crate) struct Context<'a> {
     pub stores: &'a mut Stores,
     /// Largest record timestamp that the task has read from sources.
     pub stream_time: i64,
+    /// Classes of failures that an error policy decides about: rows that fail so are left out, whatever SQL would make of them.
+    pub handled: ClassSet,
+    /// Has the batch left nothing behind yet?
+    pub retriable: bool,
+    /// How many errors there were before these records came.
+    pub first_error: usize,
+    pub keeper: Option<&'a mut dyn Gatekeeper>,
 }
 
 impl Context<'_> {
     pub fn report(&mut self, class: ErrorClass, step: &Arc<str>, origin: &Origin, errors: Vec<RowError>) {
-        report(&mut self.out.errors, class, step, origin, errors);
+        let retriable = self.retriable;
+        self.out.errors.extend(errors.into_iter().map(|error| RecordError {
+            class,
+            step: step.clone(),
+            topic: origin.topic.clone(),
+            partition: origin.partition,
+            offset: origin.offsets[error.row as usize],
+            message: error.message,
+            retriable,
+        }));
+    }
+
+    /// The batch without rows that failed, if a policy decides about such failures.
+    pub fn leave_out(&self, class: ErrorClass, batch: Batch, failed: &[u32]) -> Batch {
+        if failed.is_empty() || !self.handled.contains(class) {
+            return batch;
+        }
+        let mut keep = vec![true; batch.len()];
+        failed.iter().for_each(|row| keep[*row as usize] = false);
+        batch.filter(&BooleanBuffer::from(keep))
     }
 
     pub fn report_row(&mut self, class: ErrorClass, step: &Arc<str>, origin: &Origin, row: usize, message: impl Into<String>) {
@@ -58,6 +86,7 @@ impl Context<'_> {
             partition: origin.partition,
             offset: origin.offsets[row],
             message: message.into(),
+            retriable: self.retriable,
         });
     }
 }

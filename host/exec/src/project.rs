@@ -87,8 +87,10 @@ impl Project {
 impl Operator for Project {
     fn process(&mut self, _: usize, mut batch: Batch, context: &mut Context<'_>) -> Result<Option<Batch>, ExecError> {
         let step = self.step.clone();
+        let mut failed = Vec::new();
         let new = self.side(&batch, &batch.new, |errors| {
             if !errors.is_empty() {
+                failed.extend(errors.iter().map(|error| error.row));
                 context.report(ErrorClass::Expression, &step, &batch.origin, errors);
             }
         });
@@ -99,7 +101,7 @@ impl Operator for Project {
         };
         batch.new = new;
         batch.old = old;
-        Ok(Some(batch))
+        Ok(Some(context.leave_out(ErrorClass::Expression, batch, &failed)))
     }
 }
 

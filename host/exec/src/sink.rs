@@ -68,7 +68,8 @@ impl Sink {
         let Some((position, reader)) = &mut self.timestamp else { return Ok(batch) };
         let (times, mut errors) = reader.read(&batch.new.columns[*position]);
         errors.retain(|error| batch.new.is_live(error.row as usize));
-        if let (true, Some(error)) = (self.throws_on_invalid, errors.first()) {
+        let throws = self.throws_on_invalid && !context.handled.contains(ErrorClass::Serialization);
+        if let (true, Some(error)) = (throws, errors.first()) {
             let place = ExecError::place(&batch.origin, error.row as usize);
             return Err(ExecError::Timestamp { place, message: error.message.clone() });
         }
@@ -86,15 +87,48 @@ impl Sink {
 
 impl Operator for Sink {
     fn process(&mut self, _: usize, batch: Batch, context: &mut Context<'_>) -> Result<Option<Batch>, ExecError> {
-        let batch = self.stamp(batch, context)?;
-        let pick = |positions: &[usize]| -> Vec<ArrayRef> { positions.iter().map(|i| batch.new.columns[*i].clone()).collect() };
-        let (keys, values) = (pick(&self.output.key), pick(&self.output.value));
+        let mut batch = self.stamp(batch, context)?;
+        if self.output.writes {
+            let start = context.out.batch(&OutputTopic::Sink).len();
+            while let Some((row, message)) = self.write(&batch, context) {
+                if !context.handled.contains(ErrorClass::Serialization) {
+                    return Err(ExecError::Serialization {
+                        topic: self.output.sink.topic.to_string(),
+                        place: ExecError::place(&batch.origin, row),
+                        message,
+                    });
+                }
+                // All rows of the record are left out: what it wrote so far is taken back.
+                context.report_row(ErrorClass::Serialization, &self.step, &batch.origin, row, message);
+                context.out.batch(&OutputTopic::Sink).truncate(start);
+                let failed = batch.origin.offsets[row];
+                let keep: Vec<bool> = batch.origin.offsets.iter().map(|offset| *offset != failed).collect();
+                batch = batch.filter(&keep.into());
+            }
+        }
         if let Some(result) = &mut self.result {
+            let (keys, values) = (pick(&self.output.key, &batch), pick(&self.output.value, &batch));
             result.write(&keys, &values, &batch, context)?;
         }
-        if !self.output.writes {
-            return Ok(None);
+        Ok(None)
+    }
+
+    fn flush(&mut self, context: &mut Context<'_>) -> Result<Option<Batch>, ExecError> {
+        if let Some(result) = &mut self.result {
+            result.expire(context.stream_time, context.stores)?;
         }
+        Ok(None)
+    }
+}
+
+fn pick(positions: &[usize], batch: &Batch) -> Vec<ArrayRef> {
+    positions.iter().map(|i| batch.new.columns[*i].clone()).collect()
+}
+
+impl Sink {
+    /// Appends the rows' records; stops at a row that cannot be written.
+    fn write(&mut self, batch: &Batch, context: &mut Context<'_>) -> Option<(usize, String)> {
+        let (keys, values) = (pick(&self.output.key, batch), pick(&self.output.value, batch));
         let (key, value) = (self.key.bind(&keys), self.value.bind(&values));
         let window = self.output.sink.window;
         let records = context.out.batch(&OutputTopic::Sink);
@@ -127,11 +161,7 @@ impl Operator for Sink {
                 }
             }
             if let Some(message) = failed {
-                return Err(ExecError::Serialization {
-                    topic: self.output.sink.topic.to_string(),
-                    place: ExecError::place(&batch.origin, row),
-                    message,
-                });
+                return Some((row, message));
             }
             if let Some(headers) = batch.headers.as_ref().map(|headers| &headers[row])
                 && !headers.is_empty()
@@ -139,14 +169,7 @@ impl Operator for Sink {
                 records.set_headers(headers.to_vec());
             }
         }
-        Ok(None)
-    }
-
-    fn flush(&mut self, context: &mut Context<'_>) -> Result<Option<Batch>, ExecError> {
-        if let Some(result) = &mut self.result {
-            result.expire(context.stream_time, context.stores)?;
-        }
-        Ok(None)
+        None
     }
 }
 

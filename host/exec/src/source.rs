@@ -239,6 +239,11 @@ impl Source {
         Ok(Decoded { batch: batch.filter(&keep), keys: keys.columns.iter().map(filtered).collect() })
     }
 
+    /// The rows of records, without those that cannot be read; nothing is kept or reported.
+    pub fn rows(&mut self, topic: &Arc<str>, records: &RecordBatch) -> Result<Batch, ExecError> {
+        self.decode(topic, records, &mut None).map(|decoded| decoded.batch)
+    }
+
     /// Puts the rows into the table's store; gives the rows that were there before.
     fn store(&mut self, decoded: &Decoded, with_old: bool, stores: &mut Stores) -> Result<Option<Side>, ExecError> {
         let Some(table) = &self.table else { return Ok(None) };

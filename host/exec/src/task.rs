@@ -6,7 +6,9 @@ use calzone_types::{Batch, RecordBatch};
 
 use crate::environment::{Environment, TaskStore};
 use crate::error::{ExecError, RecordError};
+use crate::node::NodeKind;
 use crate::operator::{Context, Operator, Reader, StoreId, Stores, StreamTime};
+use crate::policy::{ClassSet, Gatekeeper};
 use crate::topology::{Changelog, Part, StoreSpec};
 
 /// Where records go.
@@ -80,11 +82,22 @@ pub struct Task {
     stores: Stores,
     stream_time: i64,
     saved_time: Option<StreamTime>,
+    handled: ClassSet,
     metrics: TaskMetrics,
 }
 
-/// An operator, and the node and input that its rows go to.
-type OperatorTask = (Box<dyn Operator>, Option<(usize, usize)>);
+struct OperatorTask {
+    operator: Box<dyn Operator>,
+    /// The node and input that its rows go to.
+    downstream: Option<(usize, usize)>,
+    is_gate: bool,
+}
+
+/// What there is to know of records while they are processed.
+struct Run<'a> {
+    first_error: usize,
+    keeper: Option<&'a mut dyn Gatekeeper>,
+}
 
 struct SourceTask {
     topic: Arc<str>,
@@ -92,6 +105,8 @@ struct SourceTask {
     downstream: Option<(usize, usize)>,
     /// The store that holds the source's rows.
     store: Option<usize>,
+    /// Can its records be tried again, as long as their rows are before the gate?
+    retriable: bool,
 }
 
 impl Part {
@@ -108,19 +123,23 @@ impl Part {
                 crate::node::ReaderKind::Source { store, .. } => *store,
                 _ => None,
             };
-            let reader = source.kind.make()?;
-            sources.push(SourceTask { topic: source.topic.clone(), reader, downstream: source.downstream, store });
+            let reader = source.kind.make(self.handled)?;
+            let (topic, downstream, retriable) = (source.topic.clone(), source.downstream, source.retriable);
+            sources.push(SourceTask { topic, reader, downstream, store, retriable });
         }
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            nodes.push((node.kind.make(&mut stores, environment)?, node.downstream));
+            let operator = node.kind.make(&mut stores, environment)?;
+            let is_gate = matches!(node.kind, NodeKind::Gate);
+            nodes.push(OperatorTask { operator, downstream: node.downstream, is_gate });
         }
         let saved_time = match self.meta {
             Some(meta) => Some(StreamTime::load(StoreId(meta), "task", &mut stores)?),
             None => None,
         };
         let stream_time = saved_time.as_ref().map_or(StreamTime::NONE, StreamTime::value);
-        Ok(Task { sources, nodes, stores, stream_time, saved_time, metrics: TaskMetrics::default() })
+        let (handled, metrics) = (self.handled, TaskMetrics::default());
+        Ok(Task { sources, nodes, stores, stream_time, saved_time, handled, metrics })
     }
 
     /// The part's stores.
@@ -135,21 +154,44 @@ impl Task {
     /// # Errors
     /// The query must stop: an aggregate function or a serialiser failed, or a store. What was done is not to be committed.
     pub fn process(&mut self, topic: &str, records: &RecordBatch, out: &mut TaskOutput) -> Result<(), ExecError> {
+        self.run(topic, records, None, out)
+    }
+
+    /// As [`Task::process`], of a query with an error policy. `keeper` is asked where the steps end that keep nothing: rows that
+    /// it holds back have left nothing behind when this returns. What fails later than that is only in `out`.
+    pub fn process_guarded(
+        &mut self,
+        topic: &str,
+        records: &RecordBatch,
+        keeper: &mut dyn Gatekeeper,
+        out: &mut TaskOutput,
+    ) -> Result<(), ExecError> {
+        self.run(topic, records, Some(keeper), out)
+    }
+
+    fn run(
+        &mut self,
+        topic: &str,
+        records: &RecordBatch,
+        keeper: Option<&mut dyn Gatekeeper>,
+        out: &mut TaskOutput,
+    ) -> Result<(), ExecError> {
         if records.is_empty() {
             return Ok(());
         }
+        let mut run = Run { first_error: out.errors.len(), keeper };
         self.metrics.records_in += records.len() as u64;
         let before = counts(out);
         let readers: Vec<usize> = (0..self.sources.len()).filter(|i| *self.sources[*i].topic == *topic).collect();
         match readers.as_slice() {
             [] => {}
-            [only] => self.read(*only, records, out)?,
+            [only] => self.read(*only, records, &mut run, out)?,
             several => {
                 // Each record is to have its effect on all before the next one.
                 for record in records.iter() {
                     let mut one = RecordBatch::default();
                     one.push(record);
-                    several.iter().try_for_each(|source| self.read(*source, &one, out))?;
+                    several.iter().try_for_each(|source| self.read(*source, &one, &mut run, out))?;
                 }
             }
         }
@@ -162,11 +204,12 @@ impl Task {
     pub fn flush(&mut self, out: &mut TaskOutput) -> Result<(), ExecError> {
         let before = counts(out);
         for node in 0..self.nodes.len() {
-            let mut context = Context { out, stores: &mut self.stores, stream_time: self.stream_time };
-            let (operator, downstream) = &mut self.nodes[node];
+            let mut run = Run { first_error: out.errors.len(), keeper: None };
+            let (nodes, mut context) = self.split(&mut run, false, out);
+            let OperatorTask { operator, downstream, .. } = &mut nodes[node];
             let downstream = *downstream;
             if let Some(batch) = operator.flush(&mut context)? {
-                self.push(downstream, batch, out)?;
+                self.push(downstream, batch, false, &mut run, out)?;
             }
         }
         if let Some(saved) = &mut self.saved_time {
@@ -193,7 +236,7 @@ impl Task {
                 saved.reload(&mut self.stores)?;
                 self.stream_time = self.stream_time.max(saved.value());
             }
-            return self.nodes.iter_mut().try_for_each(|(operator, _)| operator.reload(&mut self.stores));
+            return self.nodes.iter_mut().try_for_each(|node| node.operator.reload(&mut self.stores));
         }
         if let Some(source) = self.sources.iter_mut().find(|source| source.store == Some(at)) {
             return source.reader.restore(records, &mut self.stores);
@@ -220,21 +263,46 @@ impl Task {
         self.metrics
     }
 
-    fn read(&mut self, source: usize, records: &RecordBatch, out: &mut TaskOutput) -> Result<(), ExecError> {
-        let mut context = Context { out, stores: &mut self.stores, stream_time: self.stream_time };
+    /// The operators, and what one of them reaches while it runs.
+    fn split<'a>(
+        &'a mut self,
+        run: &'a mut Run<'_>,
+        retriable: bool,
+        out: &'a mut TaskOutput,
+    ) -> (&'a mut [OperatorTask], Context<'a>) {
+        let keeper: Option<&'a mut dyn Gatekeeper> = match &mut run.keeper {
+            Some(keeper) => Some(&mut **keeper),
+            None => None,
+        };
+        let (stream_time, handled, first_error) = (self.stream_time, self.handled, run.first_error);
+        let context = Context { out, stores: &mut self.stores, stream_time, handled, retriable, first_error, keeper };
+        (&mut self.nodes, context)
+    }
+
+    fn read(&mut self, source: usize, records: &RecordBatch, run: &mut Run<'_>, out: &mut TaskOutput) -> Result<(), ExecError> {
         let entry = &mut self.sources[source];
-        let downstream = entry.downstream;
+        let (downstream, retriable) = (entry.downstream, entry.retriable);
+        let (stream_time, handled, first_error) = (self.stream_time, self.handled, run.first_error);
+        let stores = &mut self.stores;
+        let mut context = Context { out, stores, stream_time, handled, retriable, first_error, keeper: None };
         let Some(batch) = entry.reader.read(&entry.topic, records, &mut context)? else { return Ok(()) };
         if self.saved_time.is_some() {
             // The sink wants to know the time as it was at each row, not at the end of the batch.
-            return self.push_by_time(downstream, batch, out);
+            return self.push_by_time(downstream, batch, retriable, run, out);
         }
         self.stream_time = batch.timestamps.iter().fold(self.stream_time, |time, t| time.max(*t));
-        self.push(downstream, batch, out)
+        self.push(downstream, batch, retriable, run, out)
     }
 
     /// Pushes a batch in pieces that end where stream time matters: before a tombstone.
-    fn push_by_time(&mut self, downstream: Option<(usize, usize)>, batch: Batch, out: &mut TaskOutput) -> Result<(), ExecError> {
+    fn push_by_time(
+        &mut self,
+        downstream: Option<(usize, usize)>,
+        batch: Batch,
+        retriable: bool,
+        run: &mut Run<'_>,
+        out: &mut TaskOutput,
+    ) -> Result<(), ExecError> {
         let mut start = 0;
         for row in 0..batch.len() {
             let ends = row + 1 == batch.len() || !batch.new.is_live(row + 1) || !batch.new.is_live(row);
@@ -243,20 +311,28 @@ impl Task {
             }
             let piece = if start == 0 && row + 1 == batch.len() { batch.clone() } else { batch.slice(start, row + 1 - start) };
             self.stream_time = piece.timestamps.iter().fold(self.stream_time, |time, t| time.max(*t));
-            self.push(downstream, piece, out)?;
+            self.push(downstream, piece, retriable, run, out)?;
             start = row + 1;
         }
         Ok(())
     }
 
     /// Sends rows down the line until they are used up.
-    fn push(&mut self, mut to: Option<(usize, usize)>, batch: Batch, out: &mut TaskOutput) -> Result<(), ExecError> {
+    fn push(
+        &mut self,
+        mut to: Option<(usize, usize)>,
+        batch: Batch,
+        mut retriable: bool,
+        run: &mut Run<'_>,
+        out: &mut TaskOutput,
+    ) -> Result<(), ExecError> {
         let mut current = Some(batch);
         while let (Some(batch), Some((node, input))) = (current.take(), to) {
-            let mut context = Context { out, stores: &mut self.stores, stream_time: self.stream_time };
-            let (operator, downstream) = &mut self.nodes[node];
+            let (nodes, mut context) = self.split(run, retriable, out);
+            let OperatorTask { operator, downstream, is_gate } = &mut nodes[node];
             current = operator.process(input, batch, &mut context)?.filter(|batch| !batch.is_empty());
             to = *downstream;
+            retriable &= !*is_gate;
         }
         Ok(())
     }

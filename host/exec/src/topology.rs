@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use calzone_formats::FormatColumn;
+use calzone_plan::error_policy::QueryPolicy;
 use calzone_plan::plan::{
     AggregateStep, JoinHow, JoinStep, Output, SinkOutput, StepKind, StepOutput, WindowSpec, WindowSpecKind,
 };
@@ -13,9 +14,13 @@ use calzone_types::SqlType;
 use crate::error::ExecError;
 use crate::join::{Layout, Timing};
 use crate::node::{ForeignKeyPlan, Node, NodeKind, ReaderKind, SourceNode, TablePlan};
+use crate::policy::ClassSet;
 use crate::project::reads_only;
 use crate::repartition::InternalRows;
 use crate::timestamp::throws_on_invalid;
+
+/// Name of the store of records that wait to be tried again.
+const RETRY_STORE: &str = "retry";
 
 /// A query, ready to be run as tasks.
 pub struct Topology {
@@ -23,6 +28,7 @@ pub struct Topology {
     internal_topics: Vec<InternalTopic>,
     stores: Vec<StoreSpec>,
     pub(crate) one_by_one: bool,
+    error_policy: Option<Arc<QueryPolicy>>,
 }
 
 /// What a topology must know besides the plan.
@@ -79,6 +85,8 @@ pub struct Part {
     pub(crate) nodes: Vec<Node>,
     /// Store of stream times, if the part keeps any.
     pub(crate) meta: Option<usize>,
+    /// Classes of failures that the query's error policy decides about.
+    pub(crate) handled: ClassSet,
 }
 
 impl Topology {
@@ -91,6 +99,7 @@ impl Topology {
             edges: Vec::new(),
             cache_bytes: options.cache_bytes,
             feedback: false,
+            handled: plan.error_policy.as_deref().map(ClassSet::of_policy).unwrap_or_default(),
         };
         let part = builder.part();
         let feed = builder.step(&plan.root, part, false)?;
@@ -100,7 +109,7 @@ impl Topology {
         };
         let node = builder.node(part, kind);
         builder.connect(part, feed, node, 0);
-        Ok(builder.finish())
+        Ok(builder.finish(plan.error_policy.clone()))
     }
 
     pub fn parts(&self) -> &[Part] {
@@ -111,8 +120,20 @@ impl Topology {
         &self.internal_topics
     }
 
+    /// The stores of all parts, then that of records that wait to be tried again.
     pub fn stores(&self) -> &[StoreSpec] {
         &self.stores
+    }
+
+    /// What becomes of records that fail; `None`: what ksqlDB makes of them.
+    pub fn error_policy(&self) -> Option<&Arc<QueryPolicy>> {
+        self.error_policy.as_ref()
+    }
+
+    /// The store of records that wait to be tried again, if the error policy lets any. It belongs to no part: each partition has
+    /// one, whichever topic the records are from.
+    pub fn retry_store(&self) -> Option<&StoreSpec> {
+        self.stores.last().filter(|spec| spec.part == self.parts.len())
     }
 }
 
@@ -132,11 +153,19 @@ struct Builder<'a> {
     cache_bytes: usize,
     /// Is there a join whose parts answer each other?
     feedback: bool,
+    handled: ClassSet,
 }
 
 impl Builder<'_> {
     fn part(&mut self) -> usize {
-        self.parts.push(Part { inputs: Vec::new(), stores: Vec::new(), sources: Vec::new(), nodes: Vec::new(), meta: None });
+        self.parts.push(Part {
+            inputs: Vec::new(),
+            stores: Vec::new(),
+            sources: Vec::new(),
+            nodes: Vec::new(),
+            meta: None,
+            handled: self.handled,
+        });
         self.parts.len() - 1
     }
 
@@ -150,15 +179,35 @@ impl Builder<'_> {
         if !part.inputs.contains(topic) {
             part.inputs.push(topic.clone());
         }
-        part.sources.push(SourceNode { topic: topic.clone(), kind, downstream: None });
+        let keeps_nothing = matches!(kind, ReaderKind::Internal(_) | ReaderKind::Source { store: None, .. });
+        part.sources.push(SourceNode { topic: topic.clone(), kind, downstream: None, retriable: keeps_nothing });
         Feed::Source(part.sources.len() - 1)
     }
 
-    fn connect(&mut self, part: usize, feed: Feed, node: usize, input: usize) {
+    fn connect(&mut self, part: usize, mut feed: Feed, node: usize, input: usize) {
+        if !self.handled.is_empty() && !self.parts[part].nodes[node].kind.keeps_nothing() && self.keeps_nothing(part, feed) {
+            let gate = self.node(part, NodeKind::Gate);
+            self.connect(part, feed, gate, 0);
+            feed = Feed::Node(gate);
+        }
         let part = &mut self.parts[part];
         match feed {
             Feed::Source(source) => part.sources[source].downstream = Some((node, input)),
             Feed::Node(from) => part.nodes[from].downstream = Some((node, input)),
+        }
+    }
+
+    /// Have the feed's rows left nothing behind yet?
+    fn keeps_nothing(&self, part_index: usize, feed: Feed) -> bool {
+        let part = &self.parts[part_index];
+        match feed {
+            Feed::Source(source) => part.sources[source].retriable,
+            Feed::Node(node) => {
+                let feeds = |downstream: Option<(usize, usize)>| downstream.is_some_and(|(to, _)| to == node);
+                let source = part.sources.iter().position(|s| feeds(s.downstream)).map(Feed::Source);
+                let before = source.or_else(|| part.nodes.iter().position(|n| feeds(n.downstream)).map(Feed::Node));
+                part.nodes[node].kind.keeps_nothing() && before.is_some_and(|before| self.keeps_nothing(part_index, before))
+            }
         }
     }
 
@@ -383,7 +432,7 @@ impl Builder<'_> {
         NodeKind::Sink { output: output.clone(), has_new_key, result, retention_ms, throws_on_invalid }
     }
 
-    fn finish(mut self) -> Topology {
+    fn finish(mut self, error_policy: Option<Arc<QueryPolicy>>) -> Topology {
         let internal: BTreeSet<Arc<str>> = self.topics.iter().map(|topic| topic.name.clone()).collect();
         let likes: Vec<Vec<Arc<str>>> = self
             .topics
@@ -401,8 +450,22 @@ impl Builder<'_> {
         let mut seen = BTreeSet::new();
         let mut topics = self.parts.iter().flat_map(|part| &part.sources).map(|source| source.topic.clone());
         let one_by_one = self.feedback || !topics.all(|topic| seen.insert(topic));
-        let stores = self.parts.iter().flat_map(|part| part.stores.iter().cloned()).collect();
-        Topology { parts: self.parts, internal_topics: self.topics, stores, one_by_one }
+        let mut reads: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        for source in self.parts.iter().flat_map(|part| &part.sources) {
+            *reads.entry(source.topic.clone()).or_default() += 1;
+        }
+        for source in self.parts.iter_mut().flat_map(|part| &mut part.sources) {
+            source.retriable &= reads[&source.topic] == 1 && !self.feedback;
+        }
+        let mut stores: Vec<StoreSpec> = self.parts.iter().flat_map(|part| part.stores.iter().cloned()).collect();
+        if error_policy.as_ref().is_some_and(|policy| policy.retries()) {
+            let topic: Arc<str> = format!("{}-{RETRY_STORE}-changelog", self.options.internal_prefix).into();
+            let partitions_like = reads.keys().filter(|topic| !internal.contains(*topic)).cloned().collect();
+            self.topics.push(InternalTopic { name: topic.clone(), partitions_like, compact: true });
+            let (part, changelog) = (self.parts.len(), Changelog::Internal(topic));
+            stores.push(StoreSpec { name: RETRY_STORE.into(), part, changelog, window_retention_ms: None });
+        }
+        Topology { parts: self.parts, internal_topics: self.topics, stores, one_by_one, error_policy }
     }
 
     /// The sources' topics that decide how many partitions a part has: its own, or those of the parts that feed it.

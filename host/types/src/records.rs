@@ -78,6 +78,15 @@ impl RecordBatch {
         self.headers.clear();
     }
 
+    /// Keeps the first records only.
+    pub fn truncate(&mut self, records: usize) {
+        if records < self.entries.len() {
+            self.entries.truncate(records);
+            self.headers.truncate(records);
+            self.bytes.truncate(self.entries.last().map_or(0, |entry| entry.value_end));
+        }
+    }
+
     /// Appends a copy of the record.
     pub fn push(&mut self, record: RecordRef<'_>) {
         self.push_with(

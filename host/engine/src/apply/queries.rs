@@ -14,7 +14,7 @@ use super::{Apply, Effect, change_catalog, kind_word};
 use crate::StatementError;
 use crate::engine::Engine;
 use crate::options::streams_setting;
-use crate::query::{Runner, RunnerOptions, StoreHome};
+use crate::query::{Runner, RunnerOptions, StoreHome, SystemClock};
 use crate::state::{PersistentQuery, StageEntry, State};
 use crate::submit::plan_error;
 
@@ -196,6 +196,9 @@ pub fn start_runner(engine: &Engine, state: &mut State, id: &str) -> Result<(), 
     let topology = Topology::new(&query.plan, &options).map_err(|e| internal(&e))?;
     let internal_topics = create_internal_topics(engine, &topology, properties)?;
     let mut topics: Vec<String> = topology.parts().iter().flat_map(|p| p.inputs.iter().map(|t| t.to_string())).collect();
+    if topology.retry_store().is_some() {
+        topics.extend(topology.error_policy().map(|policy| policy.retry_topic.to_string()));
+    }
     topics.sort();
     topics.dedup();
     let earliest = streams_setting(properties, "auto.offset.reset").is_some_and(|v| v.eq_ignore_ascii_case("earliest"));
@@ -225,6 +228,8 @@ pub fn start_runner(engine: &Engine, state: &mut State, id: &str) -> Result<(), 
         commit_when_idle: exactly_once,
         bindings: Arc::new(bindings),
         paused: query.paused,
+        clock: Arc::new(SystemClock::default()),
+        properties: properties.clone(),
     };
     let runner = Runner::start(options, engine.log.clone(), engine.database.clone(), engine.processing_log.clone())
         .map_err(|e| internal(&e))?;

@@ -5,7 +5,7 @@
 //! same records meet the same revision.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -13,13 +13,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use calzone_exec::{Changelog, ExecError, OutputTopic, StoreSpec, Task, TaskOutput, Topology};
-use calzone_log::{
-    Assignment, CommitOutcome, Event, Fetched, Log, LogError, LogKind, StartOffset, TopicPartition, Worker, WorkerOptions,
-};
-use calzone_state::{Database, Durability, TransactionStore, WriteBatch};
+use calzone_log::{Assignment, CommitOutcome, Event, Fetched, Log, LogKind, StartOffset, TopicPartition, Worker, WorkerOptions};
+use calzone_state::{Database, Durability, Store, TransactionStore, WriteBatch};
 use calzone_types::{RecordBatch, RecordRef};
 
-use super::{Bindings, QueryStatistics, StoreHome, TaskEnvironment, partition_prefix};
+use super::policy::{Desk, Fed, Guard, LockInfo, read_locks};
+use super::{Bindings, Clock, Failure, QueryStatistics, StoreHome, TaskEnvironment};
 use crate::answer::QueryState;
 use crate::options::BATCH_RECORDS_MAX;
 use crate::processing_log::ProcessingLog;
@@ -28,6 +27,9 @@ use crate::revisions::RevisionHistory;
 /// First and longest wait before a failed query is tried again.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LONGEST: Duration = Duration::from_secs(15);
+
+/// So often in a row, without a commit between, a doubtful failure may happen before the query counts as in error.
+const DOUBTFUL_FAILURES_MAX: u32 = 3;
 
 /// How long a poll waits for records when there is nothing to commit.
 const IDLE_POLL: Duration = Duration::from_millis(500);
@@ -50,6 +52,9 @@ pub struct RunnerOptions {
     pub commit_when_idle: bool,
     pub bindings: Arc<Bindings>,
     pub paused: bool,
+    pub clock: Arc<dyn Clock>,
+    /// The query's settings.
+    pub properties: BTreeMap<String, String>,
 }
 
 /// What a query's thread is told.
@@ -58,12 +63,16 @@ enum Control {
     Resume,
     /// Use these revisions from the next record on; answered when the boundary was taken.
     Rebind(Arc<Bindings>),
+    /// Give up the records that hold these groups (`None`: all groups).
+    Release(Option<Vec<u8>>),
     Stop,
 }
 
 /// The way to a running query.
 pub struct RunnerHandle {
     pub statistics: Arc<QueryStatistics>,
+    home: StoreHome,
+    retry_store: Option<StoreSpec>,
     shared: Arc<Shared>,
     control: Sender<Control>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -101,6 +110,25 @@ impl RunnerHandle {
         self.tell(Control::Resume);
     }
 
+    /// Groups of records that wait in order because the first of them fails, as of the last commit; at most so many.
+    pub fn locks(&self, limit: usize) -> Result<Vec<LockInfo>, ExecError> {
+        match &self.retry_store {
+            Some(spec) => read_locks(&self.home, &spec.name, self.statistics.policy.waiting().into_keys(), limit),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Makes a dead letter of the record that holds up the group of this name (`None`: up every group), so that the records behind
+    /// it go on. Gives how many groups are held up now.
+    pub fn release(&self, group: Option<&[u8]>) -> Result<usize, ExecError> {
+        let locks = self.locks(usize::MAX)?;
+        let held = locks.iter().filter(|lock| lock.head.is_some() && group.is_none_or(|group| *lock.group == *group)).count();
+        if held > 0 {
+            self.tell(Control::Release(group.map(<[u8]>::to_vec)));
+        }
+        Ok(held)
+    }
+
     /// Gives the query other plugin revisions, from its next commit on.
     pub fn rebind(&self, bindings: Arc<Bindings>) {
         self.shared.rebinds_asked.fetch_add(1, Ordering::AcqRel);
@@ -136,34 +164,41 @@ impl RunnerHandle {
     }
 }
 
-/// The thread's own side.
+/// The thread's own side. [`Runner::start`] gives it a thread; a simulation takes its steps by hand.
 pub struct Runner {
-    options: RunnerOptions,
-    log: Arc<dyn Log>,
+    pub(super) options: RunnerOptions,
+    pub(super) log: Arc<dyn Log>,
     database: Database,
     processing_log: Arc<ProcessingLog>,
-    statistics: Arc<QueryStatistics>,
+    pub(super) statistics: Arc<QueryStatistics>,
     shared: Arc<Shared>,
     control: Receiver<Control>,
-    bindings: Arc<Bindings>,
+    pub(super) bindings: Arc<Bindings>,
     rebinds_seen: u64,
-    paused: bool,
+    pub(super) paused: bool,
+    /// What becomes of records that fail, if there is an error policy.
+    pub(super) guard: Option<Guard>,
 }
 
 /// What lives from one worker to its end: after an error all of it is built anew from the last commit.
-struct Work {
-    worker: Box<dyn Worker>,
+pub struct Work {
+    pub(super) worker: Box<dyn Worker>,
     /// By (part, partition).
-    tasks: BTreeMap<(usize, i32), Task>,
-    assigned: BTreeMap<TopicPartition, Position>,
-    output: TaskOutput,
-    dirty: bool,
-    last_commit: Instant,
+    pub(super) tasks: BTreeMap<(usize, i32), Task>,
+    /// By partition; none without an error policy.
+    pub(super) desks: BTreeMap<i32, Desk>,
+    pub(super) fed: Fed,
+    pub(super) assigned: BTreeMap<TopicPartition, Position>,
+    pub(super) output: TaskOutput,
+    pub(super) dirty: bool,
+    /// By the query's clock.
+    pub(super) last_commit: Duration,
+    events: Vec<Event>,
 }
 
 /// How far an input partition was read, and which revisions it has met.
-struct Position {
-    next_offset: i64,
+pub(super) struct Position {
+    pub(super) next_offset: i64,
     revisions: RevisionHistory,
 }
 
@@ -171,32 +206,6 @@ struct Position {
 enum End {
     Stopped,
     Failed(Failure),
-}
-
-/// A failure, by what to do about it.
-enum Failure {
-    /// Try again from the last commit.
-    Retry(String),
-    /// The same records would fail again: wait for the user.
-    Fatal(String),
-}
-
-impl From<LogError> for Failure {
-    fn from(e: LogError) -> Failure {
-        if e.is_retriable() { Failure::Retry(e.to_string()) } else { Failure::Fatal(e.to_string()) }
-    }
-}
-
-impl From<ExecError> for Failure {
-    fn from(e: ExecError) -> Failure {
-        Failure::Fatal(e.to_string())
-    }
-}
-
-impl From<calzone_state::StateError> for Failure {
-    fn from(e: calzone_state::StateError) -> Failure {
-        Failure::Fatal(e.to_string())
-    }
 }
 
 impl Runner {
@@ -207,6 +216,20 @@ impl Runner {
         database: Database,
         processing_log: Arc<ProcessingLog>,
     ) -> std::io::Result<RunnerHandle> {
+        let name = format!("query-{}", options.query_id);
+        let (mut runner, handle) = Runner::new(options, log, database, processing_log);
+        let thread = std::thread::Builder::new().name(name).spawn(move || runner.run())?;
+        *handle.thread.lock().expect("no panic while holding the lock") = Some(thread);
+        Ok(handle)
+    }
+
+    /// A query without a thread, for those who take its steps themselves: [`Runner::open`], then [`Runner::step`].
+    pub fn new(
+        options: RunnerOptions,
+        log: Arc<dyn Log>,
+        database: Database,
+        processing_log: Arc<ProcessingLog>,
+    ) -> (Runner, RunnerHandle) {
         let (sender, control) = channel();
         let shared = Arc::new(Shared {
             state: Mutex::new(if options.paused { QueryState::Paused } else { QueryState::Running }),
@@ -217,8 +240,10 @@ impl Runner {
             rebinds_taken: AtomicU64::new(0),
         });
         let statistics = Arc::new(QueryStatistics::default());
-        let name = format!("query-{}", options.query_id);
-        let mut runner = Runner {
+        let home = StoreHome { database: database.clone(), query_id: options.query_id.clone() };
+        let retry_store = options.topology.retry_store().cloned();
+        let runner = Runner {
+            guard: Guard::new(&options.topology, &options.properties),
             bindings: options.bindings.clone(),
             rebinds_seen: 0,
             paused: options.paused,
@@ -230,48 +255,58 @@ impl Runner {
             shared: shared.clone(),
             control,
         };
-        let thread = std::thread::Builder::new().name(name).spawn(move || runner.run())?;
-        Ok(RunnerHandle { statistics, shared, control: sender, thread: Mutex::new(Some(thread)) })
+        (runner, RunnerHandle { statistics, home, retry_store, shared, control: sender, thread: Mutex::new(None) })
     }
 
     /// Works until stopped; failures are waited out with a growing pause.
     fn run(&mut self) {
         let mut pause = RETRY_FIRST;
+        let mut failures = 0;
         loop {
-            let started = Instant::now();
+            let commits = self.statistics.commits.load(Ordering::Relaxed);
             let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.work())).unwrap_or_else(|_| {
                 End::Failed(Failure::Fatal("a fault of the server: the query's thread panicked; see the server's log".into()))
             });
             *self.shared.wake.lock().expect("no panic while holding the lock") = None;
-            match end {
-                End::Stopped => return,
-                End::Failed(failure) => {
-                    if started.elapsed() > RETRY_LONGEST {
-                        pause = RETRY_FIRST;
-                    }
-                    let (message, fatal) = match failure {
-                        Failure::Retry(message) => (message, false),
-                        Failure::Fatal(message) => (message, true),
-                    };
-                    tracing::error!(query = %self.options.query_id, %message, retry_in_ms = pause.as_millis() as u64, "query failed");
-                    self.note_error(message, fatal);
-                    if self.wait_after_failure(pause) {
-                        return;
-                    }
-                    pause = (pause * 2).min(RETRY_LONGEST);
-                }
+            let End::Failed(failure) = end else { return };
+            if self.statistics.commits.load(Ordering::Relaxed) != commits {
+                (pause, failures) = (RETRY_FIRST, 0);
             }
+            failures += 1;
+            self.note_failure(&failure, failures, pause);
+            let waits_for_user = matches!(failure, Failure::Stop { .. });
+            if if waits_for_user { self.wait_for_user() } else { self.wait_after_failure(pause) } {
+                return;
+            }
+            pause = (pause * 2).min(RETRY_LONGEST);
         }
     }
 
-    fn note_error(&self, message: String, fatal: bool) {
-        let mut errors = self.shared.errors.lock().expect("no panic while holding the lock");
-        errors.push((now_ms(), message));
-        let excess = errors.len().saturating_sub(ERRORS_KEPT);
-        errors.drain(..excess);
+    /// Keeps a failure for EXPLAIN, and logs it when it is not the one before once more.
+    fn note_failure(&self, failure: &Failure, failures: u32, pause: Duration) {
+        let message = failure.message();
+        let fatal = match failure {
+            Failure::Retry(_) => false,
+            Failure::Doubtful(_) => failures >= DOUBTFUL_FAILURES_MAX,
+            Failure::Fatal(_) | Failure::Refused(_) | Failure::Record { .. } | Failure::Stop { .. } => true,
+        };
         if fatal {
             self.set_state(QueryState::Error);
         }
+        let (query, retry_in_ms) = (&self.options.query_id, pause.as_millis() as u64);
+        let mut errors = self.shared.errors.lock().expect("no panic while holding the lock");
+        match errors.last_mut() {
+            Some((at, last)) if failures > 1 && last == message => {
+                *at = self.options.clock.now_ms();
+                tracing::debug!(%query, %message, failures, retry_in_ms, "query failed again");
+                return;
+            }
+            _ if fatal => tracing::error!(%query, %message, retry_in_ms, "query failed"),
+            _ => tracing::warn!(%query, %message, retry_in_ms, "query was interrupted; it goes on at its last commit"),
+        }
+        errors.push((self.options.clock.now_ms(), message.to_owned()));
+        let excess = errors.len().saturating_sub(ERRORS_KEPT);
+        errors.drain(..excess);
     }
 
     fn set_state(&self, state: QueryState) {
@@ -284,16 +319,50 @@ impl Runner {
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             match self.control.recv_timeout(left) {
                 Ok(Control::Stop) | Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return true,
-                Ok(Control::Pause) => self.paused = true,
-                Ok(Control::Resume) => self.paused = false,
-                Ok(Control::Rebind(bindings)) => {
-                    self.bindings = bindings;
-                    self.rebinds_seen += 1;
-                }
+                Ok(control) => self.note_control(control),
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => return false,
             }
         }
         false
+    }
+
+    /// Waits until the user lets a query go on that its error policy has stopped; true if it was stopped for good.
+    fn wait_for_user(&mut self) -> bool {
+        loop {
+            match self.control.recv() {
+                Ok(Control::Stop) | Err(_) => return true,
+                Ok(Control::Resume) => {
+                    self.note_control(Control::Resume);
+                    return false;
+                }
+                Ok(control) => self.note_control(control),
+            }
+            // No record meets the old revisions any more.
+            self.shared.rebinds_taken.store(self.rebinds_seen, Ordering::Release);
+        }
+    }
+
+    /// Takes note of what is asked for while no work is done.
+    fn note_control(&mut self, control: Control) {
+        match control {
+            Control::Pause => self.paused = true,
+            Control::Resume => {
+                self.paused = false;
+                if let Some(guard) = &mut self.guard {
+                    guard.resume();
+                }
+            }
+            Control::Rebind(bindings) => {
+                self.bindings = bindings;
+                self.rebinds_seen += 1;
+            }
+            Control::Release(group) => {
+                if let Some(guard) = &mut self.guard {
+                    guard.release(group);
+                }
+            }
+            Control::Stop => {}
+        }
     }
 
     fn work(&mut self) -> End {
@@ -304,65 +373,111 @@ impl Runner {
     }
 
     fn try_work(&mut self) -> Result<(), Failure> {
-        let worker = self.log.worker(self.options.worker.clone())?;
-        *self.shared.wake.lock().expect("no panic while holding the lock") = Some(worker.wake_handle());
-        let mut work = Work {
-            worker,
-            tasks: BTreeMap::new(),
-            assigned: BTreeMap::new(),
-            output: TaskOutput::default(),
-            dirty: false,
-            last_commit: Instant::now(),
-        };
-        self.set_state(if self.paused { QueryState::Paused } else { QueryState::Running });
-        let result = self.poll_loop(&mut work);
-        if result.is_err() {
-            // What was sent since the last commit must not become visible.
-            if let Err(e) = work.worker.abort() {
-                tracing::warn!(query = %self.options.query_id, error = %e, "uncommitted records could not be dropped at once");
+        let mut work = self.open()?;
+        let result = loop {
+            match self.step(&mut work) {
+                Ok(false) => {}
+                Ok(true) => break Ok(()),
+                Err(failure) => break Err(failure),
             }
+        };
+        if result.is_err() {
+            self.abandon(work);
         }
         result
     }
 
-    fn poll_loop(&mut self, work: &mut Work) -> Result<(), Failure> {
-        let mut events = Vec::new();
-        loop {
-            if self.obey(work)? {
-                return Ok(());
-            }
-            let since_commit = work.last_commit.elapsed();
-            let timeout = if !work.dirty {
-                IDLE_POLL
-            } else if self.options.commit_when_idle {
-                Duration::ZERO
-            } else {
-                self.options.commit_interval.saturating_sub(since_commit)
-            };
-            events.clear();
-            work.worker.poll(&mut events, BATCH_RECORDS_MAX, timeout)?;
-            let mut idle = true;
-            for event in events.drain(..) {
-                match event {
-                    Event::Assigned(assignments) => self.assign(work, assignments)?,
-                    Event::Revoked(partitions) => {
-                        self.commit(work)?;
+    /// Ends work that has failed: what was sent since the last commit must not become visible.
+    pub fn abandon(&self, mut work: Work) {
+        if let Err(e) = work.worker.abort() {
+            tracing::warn!(query = %self.options.query_id, error = %e, "uncommitted records could not be dropped at once");
+        }
+    }
+
+    /// Joins the group; partitions come with the first steps.
+    pub fn open(&mut self) -> Result<Work, Failure> {
+        self.prepare_policy()?;
+        self.forget_full();
+        let worker = self.log.worker(self.options.worker.clone())?;
+        *self.shared.wake.lock().expect("no panic while holding the lock") = Some(worker.wake_handle());
+        self.set_state(if self.paused { QueryState::Paused } else { QueryState::Running });
+        Ok(Work {
+            worker,
+            tasks: BTreeMap::new(),
+            desks: BTreeMap::new(),
+            fed: Fed::default(),
+            assigned: BTreeMap::new(),
+            output: TaskOutput::default(),
+            dirty: false,
+            last_commit: self.options.clock.elapsed(),
+            events: Vec::new(),
+        })
+    }
+
+    /// Does what was asked for, polls once, processes what came, and commits if that is due. True if the query is to end.
+    pub fn step(&mut self, work: &mut Work) -> Result<bool, Failure> {
+        match self.try_step(work) {
+            Err(failure) => self.undo(work, failure).map(|()| false),
+            done => done,
+        }
+    }
+
+    fn try_step(&mut self, work: &mut Work) -> Result<bool, Failure> {
+        if self.obey(work)? {
+            return Ok(true);
+        }
+        let timeout = if !work.dirty {
+            IDLE_POLL
+        } else if self.options.commit_when_idle {
+            Duration::ZERO
+        } else {
+            self.options.commit_interval.saturating_sub(self.since_commit(work))
+        };
+        let mut events = std::mem::take(&mut work.events);
+        let timeout = self.poll_timeout(work, timeout);
+        work.worker.poll(&mut events, BATCH_RECORDS_MAX, timeout)?;
+        let mut idle = true;
+        let mut coming = events.drain(..);
+        while let Some(event) = coming.next() {
+            idle &= !matches!(event, Event::Records(_));
+            if let Err(failure) = self.handle(work, event) {
+                // The work may go on without the record that is to blame, but not with partitions that are gone.
+                for event in coming {
+                    if let Event::Revoked(partitions) | Event::Lost(partitions) = event {
                         self.forget(work, &partitions);
                     }
-                    Event::Lost(partitions) => self.forget(work, &partitions),
-                    Event::Records(fetched) => {
-                        idle = false;
-                        self.process(work, &fetched)?;
-                    }
                 }
-            }
-            let due = work.last_commit.elapsed() >= self.options.commit_interval
-                || (idle && self.options.commit_when_idle)
-                || work.worker.uncommitted_bytes() >= UNCOMMITTED_BYTES_MAX;
-            if work.dirty && due {
-                self.commit(work)?;
+                return Err(failure);
             }
         }
+        drop(coming);
+        work.events = events;
+        self.run_policy(work)?;
+        let due = self.since_commit(work) >= self.options.commit_interval
+            || (idle && self.options.commit_when_idle)
+            || work.worker.uncommitted_bytes() >= UNCOMMITTED_BYTES_MAX;
+        if work.dirty && due {
+            self.commit(work)?;
+        }
+        Ok(false)
+    }
+
+    fn handle(&mut self, work: &mut Work, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Assigned(assignments) => self.assign(work, assignments)?,
+            Event::Revoked(partitions) => {
+                self.commit(work)?;
+                self.forget(work, &partitions);
+            }
+            Event::Lost(partitions) => self.forget(work, &partitions),
+            Event::Records(fetched) if self.guard.is_some() => self.process_guarded(work, &fetched)?,
+            Event::Records(fetched) => self.process(work, &fetched)?,
+        }
+        Ok(())
+    }
+
+    fn since_commit(&self, work: &Work) -> Duration {
+        self.options.clock.elapsed().saturating_sub(work.last_commit)
     }
 
     /// Does what others asked for; true if the query shall end.
@@ -380,9 +495,11 @@ impl Runner {
                     self.paused = false;
                     let all: Vec<_> = work.assigned.keys().cloned().collect();
                     work.worker.resume(&all)?;
+                    self.forget_full();
                     self.set_state(QueryState::Running);
                 }
                 Control::Pause | Control::Resume => {}
+                Control::Release(_) => self.note_control(control),
                 Control::Rebind(bindings) => {
                     self.commit(work)?;
                     self.bindings = bindings;
@@ -412,7 +529,9 @@ impl Runner {
 
     /// Notes, at each partition's next offset, the revisions that are in force from there.
     fn take_revisions(&self, work: &mut Work) {
-        for (place, position) in &mut work.assigned {
+        // What waits to be tried again meets whatever is in force then.
+        let retry_topic = self.guard.as_ref().and_then(Guard::retry_topic);
+        for (place, position) in work.assigned.iter_mut().filter(|(place, _)| retry_topic != Some(&*place.topic)) {
             for (used, binding) in self.bindings.iter() {
                 position.revisions.take(&used.name, binding.revision, position.next_offset);
             }
@@ -426,8 +545,9 @@ impl Runner {
         }
     }
 
-    fn assign(&self, work: &mut Work, assignments: Vec<Assignment>) -> Result<(), Failure> {
+    fn assign(&mut self, work: &mut Work, assignments: Vec<Assignment>) -> Result<(), Failure> {
         let mut starting = BTreeSet::new();
+        let partitions: BTreeSet<i32> = assignments.iter().map(|assignment| assignment.tp.partition).collect();
         for assignment in assignments {
             let revisions = RevisionHistory::parse(&assignment.metadata);
             let next_offset = assignment.position;
@@ -443,6 +563,7 @@ impl Runner {
             // Also where a task is there already: after an abort its partitions begin again at what is committed.
             work.tasks.insert((part, partition), self.restored_task(part, partition, &work.assigned)?);
         }
+        self.open_desks(work, partitions)?;
         if self.paused {
             let all: Vec<_> = work.assigned.keys().cloned().collect();
             work.worker.pause(&all)?;
@@ -479,7 +600,9 @@ impl Runner {
         Ok(())
     }
 
-    fn rebuild_tasks(&self, work: &mut Work) -> Result<(), Failure> {
+    fn rebuild_tasks(&mut self, work: &mut Work) -> Result<(), Failure> {
+        let partitions = work.desks.keys().copied().collect();
+        self.open_desks(work, partitions)?;
         let keys: Vec<_> = work.tasks.keys().copied().collect();
         for (part, partition) in keys {
             work.tasks.insert((part, partition), self.make_task(part, partition)?);
@@ -491,6 +614,10 @@ impl Runner {
     fn forget(&self, work: &mut Work, partitions: &[TopicPartition]) {
         for place in partitions {
             work.assigned.remove(place);
+        }
+        let gone = |partition: &i32| !work.assigned.keys().any(|place| place.partition == *partition);
+        for (partition, _) in work.desks.extract_if(.., |partition, _| gone(partition)) {
+            self.statistics.policy.forget(partition);
         }
         let parts = self.options.topology.parts();
         work.tasks.retain(|(part, partition), _| {
@@ -506,21 +633,7 @@ impl Runner {
         }
         let specs: Vec<StoreSpec> = self.options.topology.stores().iter().filter(|s| s.part == part).cloned().collect();
         for spec in &specs {
-            if let Changelog::Internal(topic) = &spec.changelog {
-                let keyspace = self.database.keyspace(&self.home().keyspace_name(&spec.name))?;
-                let place = TopicPartition::new(topic.clone(), partition);
-                self.replay(spec, &place, &place, None, &mut |records, batch| {
-                    for record in records.iter() {
-                        let Some(key) = record.key else { continue };
-                        let stored = [&partition_prefix(partition)[..], key].concat();
-                        match record.value {
-                            Some(value) => batch.put(&keyspace, &stored, value),
-                            None => batch.delete(&keyspace, &stored),
-                        }
-                    }
-                    Ok(())
-                })?;
-            }
+            self.restore_changelog(spec, partition)?;
         }
         let mut task = self.make_task(part, partition)?;
         for spec in &specs {
@@ -539,7 +652,29 @@ impl Runner {
         Ok(task)
     }
 
-    fn home(&self) -> StoreHome {
+    /// Brings a store up to what its changelog on Kafka has.
+    pub(super) fn restore_changelog(&self, spec: &StoreSpec, partition: i32) -> Result<(), Failure> {
+        let Changelog::Internal(topic) = &spec.changelog else { return Ok(()) };
+        if self.log.kind() == LogKind::Embedded {
+            return Ok(());
+        }
+        let place = TopicPartition::new(topic.clone(), partition);
+        // The store knows how long keys lie in the keyspace.
+        let mut store = self.home().open(&spec.name, partition)?.with_cache_bytes_max(0);
+        self.replay(spec, &place, &place, None, &mut |records, batch| {
+            for record in records.iter() {
+                match (record.key, record.value) {
+                    (Some(key), Some(value)) => store.put(key, value)?,
+                    (Some(key), None) => store.delete(key)?,
+                    (None, _) => {}
+                }
+            }
+            store.drain_into(batch, &mut |_, _| {});
+            Ok(())
+        })
+    }
+
+    pub(super) fn home(&self) -> StoreHome {
         StoreHome { database: self.database.clone(), query_id: self.options.query_id.clone() }
     }
 
@@ -604,24 +739,12 @@ impl Runner {
             task.process(topic, &fetched.records, &mut work.output)?;
             self.send(&mut *work.worker, &mut work.output)?;
         }
-        if let Some(last) = fetched.records.len().checked_sub(1) {
-            let last = fetched.records.get(last);
-            if let Some(position) = work.assigned.get_mut(&*fetched.tp) {
-                position.next_offset = last.offset + 1;
-            }
-            self.statistics.last_record_ms.store(last.timestamp, Ordering::Relaxed);
-        }
-        QueryStatistics::add(&self.statistics.records_in, fetched.records.len());
-        QueryStatistics::add(&self.statistics.bytes_in, fetched.records.byte_len());
-        if !work.dirty {
-            work.dirty = true;
-            work.last_commit = Instant::now();
-        }
+        self.advance(work, &fetched.tp, &fetched.records);
         Ok(())
     }
 
     /// Sends what tasks have put out, and clears it.
-    fn send(&self, worker: &mut dyn Worker, output: &mut TaskOutput) -> Result<(), Failure> {
+    pub(super) fn send(&self, worker: &mut dyn Worker, output: &mut TaskOutput) -> Result<(), Failure> {
         for (target, records) in &mut output.records {
             if records.is_empty() {
                 continue;
@@ -643,25 +766,27 @@ impl Runner {
         }
         if !output.errors.is_empty() {
             QueryStatistics::add(&self.statistics.errors, output.errors.len());
-            self.statistics.last_error_ms.store(now_ms(), Ordering::Relaxed);
+            self.statistics.last_error_ms.store(self.options.clock.now_ms(), Ordering::Relaxed);
             self.processing_log.report(&self.options.query_id, &mut output.errors);
         }
         Ok(())
     }
 
     /// Makes everything since the last commit visible and durable at once.
-    fn commit(&self, work: &mut Work) -> Result<(), Failure> {
+    pub(super) fn commit(&mut self, work: &mut Work) -> Result<(), Failure> {
         if !work.dirty {
             return Ok(());
         }
-        for task in work.tasks.values_mut() {
+        for ((_, partition), task) in &mut work.tasks {
             task.flush(&mut work.output)?;
+            self.settle_flushed(&mut work.desks, *partition, &work.output)?;
             self.send(&mut *work.worker, &mut work.output)?;
         }
+        self.before_commit(work)?;
         let mut batch = self.database.batch();
-        let mut changelogs: HashMap<Arc<str>, RecordBatch> = HashMap::new();
+        let mut changelogs: BTreeMap<Arc<str>, RecordBatch> = BTreeMap::new();
         let kafka = self.log.kind() == LogKind::Kafka;
-        let now = now_ms();
+        let now = self.options.clock.now_ms();
         for ((part, partition), task) in &mut work.tasks {
             drain_stores(task, &mut batch, &mut |spec, key, value| {
                 if kafka && let Changelog::Internal(topic) = &spec.changelog {
@@ -674,6 +799,19 @@ impl Runner {
                 self.keep_source_positions(*part, *partition, &work.assigned, &mut batch)?;
             }
         }
+        let waiting = self.options.topology.retry_store().map(|spec| &spec.changelog);
+        if let Some(Changelog::Internal(topic)) = waiting {
+            for (partition, desk) in &mut work.desks {
+                let Some(store) = desk.store_mut() else { continue };
+                store.drain_into(&mut batch, &mut |key, value| {
+                    if kafka {
+                        let record =
+                            RecordRef { offset: 0, timestamp: now, partition: *partition, key: Some(key), value, headers: &[] };
+                        changelogs.entry(topic.clone()).or_default().push(record);
+                    }
+                });
+            }
+        }
         for (topic, records) in &changelogs {
             work.worker.send(topic, records)?;
         }
@@ -684,8 +822,9 @@ impl Runner {
             CommitOutcome::Aborted { cause } | CommitOutcome::Fenced { cause } => return Err(Failure::Retry(cause)),
         }
         self.statistics.commits.fetch_add(1, Ordering::Relaxed);
+        self.after_commit(work);
         work.dirty = false;
-        work.last_commit = Instant::now();
+        work.last_commit = self.options.clock.elapsed();
         Ok(())
     }
 }
@@ -698,9 +837,4 @@ fn drain_stores(task: &mut Task, batch: &mut WriteBatch, visit: &mut dyn FnMut(&
             store.drain_into(batch, &mut |key, value| visit(spec, key, value));
         }
     }
-}
-
-/// Wall-clock time, milliseconds since the epoch.
-pub fn now_ms() -> i64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }

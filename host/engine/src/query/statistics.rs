@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::PolicyStatistics;
 use crate::answer::StagePartition;
 
 /// Counters of one query on this server.
@@ -18,6 +19,7 @@ pub struct QueryStatistics {
     /// Milliseconds since the epoch; 0 before the first.
     pub last_record_ms: AtomicI64,
     pub last_error_ms: AtomicI64,
+    pub policy: PolicyStatistics,
     partitions: Mutex<BTreeMap<i32, StagePartition>>,
     started: std::sync::OnceLock<Instant>,
 }

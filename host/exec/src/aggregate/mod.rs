@@ -13,6 +13,8 @@ pub(crate) use session::SessionAggregate;
 pub(crate) use time_window::TimeWindowAggregate;
 pub(crate) use unwindowed::Aggregate;
 
+use std::sync::Arc;
+
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::BooleanBuffer;
 use calzone_functions::RowError;
@@ -21,8 +23,9 @@ use calzone_types::{Batch, Side, SqlType};
 
 use crate::codec;
 use crate::environment::Environment;
-use crate::error::ExecError;
+use crate::error::{ErrorClass, ExecError};
 use crate::expression::{Evaluator, Rows};
+use crate::operator::Context;
 
 /// The group of each row.
 pub(crate) struct GroupBy {
@@ -63,6 +66,29 @@ impl GroupBy {
             columns.push(evaluated.column);
         }
         GroupColumns { columns, grouped }
+    }
+}
+
+/// Groups and arguments of a batch's rows, and the batch without those that an error policy is to decide about.
+fn evaluate_rows(
+    group_by: &mut GroupBy,
+    functions: &mut Functions,
+    mut batch: Batch,
+    step: &Arc<str>,
+    context: &mut Context<'_>,
+) -> (Batch, GroupColumns, functions::Arguments) {
+    loop {
+        let mut failed = Vec::new();
+        let mut report = |errors: Vec<RowError>| {
+            failed.extend(errors.iter().map(|error| error.row));
+            context.report(ErrorClass::Expression, step, &batch.origin, errors);
+        };
+        let groups = group_by.evaluate(&batch, &batch.new, &mut report);
+        let arguments = functions.arguments(&batch, &batch.new, &mut report);
+        if failed.is_empty() || !context.handled.contains(ErrorClass::Expression) {
+            return (batch, groups, arguments);
+        }
+        batch = context.leave_out(ErrorClass::Expression, batch, &failed);
     }
 }
 

@@ -7,7 +7,7 @@ use calzone_plan::plan::{AggregateStep, WindowSpec};
 use calzone_types::{Batch, SqlType, Value};
 
 use super::unwindowed::push_values;
-use super::{Functions, GroupBy};
+use super::{Functions, GroupBy, evaluate_rows};
 use crate::codec;
 use crate::environment::Environment;
 use crate::error::{ErrorClass, ExecError};
@@ -125,9 +125,7 @@ impl SessionAggregate {
 impl Operator for SessionAggregate {
     fn process(&mut self, _: usize, batch: Batch, context: &mut Context<'_>) -> Result<Option<Batch>, ExecError> {
         let step = self.step.clone();
-        let mut report = |errors| context.report(ErrorClass::Expression, &step, &batch.origin, errors);
-        let groups = self.group_by.evaluate(&batch, &batch.new, &mut report);
-        let arguments = self.functions.arguments(&batch, &batch.new, &mut report);
+        let (batch, groups, arguments) = evaluate_rows(&mut self.group_by, &mut self.functions, batch, &step, context);
         let results = &self.types[groups.columns.len()..];
         let mut changes = ChangeBuilder::new(results, self.needs_old, true, batch.len());
         let mut group = Vec::new();

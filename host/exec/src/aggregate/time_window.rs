@@ -8,7 +8,7 @@ use calzone_types::{Batch, SqlType};
 
 use super::groups::Groups;
 use super::unwindowed::{HELD_CHANGE_BYTES, push_key, push_old, push_states, push_values};
-use super::{Deferred, Functions, GroupBy};
+use super::{Deferred, Functions, GroupBy, evaluate_rows};
 use crate::codec;
 use crate::environment::Environment;
 use crate::error::{ErrorClass, ExecError};
@@ -104,10 +104,8 @@ impl TimeWindowAggregate {
 impl Operator for TimeWindowAggregate {
     fn process(&mut self, _: usize, batch: Batch, context: &mut Context<'_>) -> Result<Option<Batch>, ExecError> {
         (self.topic, self.partition) = (batch.origin.topic.clone(), batch.origin.partition);
-        let step = self.step.clone();
-        let mut report = |errors| context.report(ErrorClass::Expression, &step, &batch.origin, errors);
-        let groups = self.group_by.evaluate(&batch, &batch.new, &mut report);
-        let arguments = self.functions.arguments(&batch, &batch.new, &mut report);
+        let (batch, groups, arguments) =
+            evaluate_rows(&mut self.group_by, &mut self.functions, batch, &self.step.clone(), context);
         let results = &self.types[groups.columns.len()..];
         let mut changes = ChangeBuilder::new(results, self.needs_old, true, batch.len());
         for row in groups.grouped.set_indices() {

@@ -8,10 +8,10 @@ use calzone_types::{Batch, ColumnBuilder, SqlType, Value};
 
 use super::functions::Arguments;
 use super::groups::Groups;
-use super::{Deferred, Functions, GroupBy, GroupColumns};
+use super::{Deferred, Functions, GroupBy, GroupColumns, evaluate_rows};
 use crate::codec;
 use crate::environment::Environment;
-use crate::error::{ErrorClass, ExecError};
+use crate::error::ExecError;
 use crate::operator::{Context, Operator, StoreId};
 use crate::rows::ChangeBuilder;
 
@@ -184,12 +184,9 @@ pub(super) fn push_key(types: &[SqlType], mut key: &[u8], changes: &mut ChangeBu
 impl Operator for Aggregate {
     fn process(&mut self, _: usize, batch: Batch, context: &mut Context<'_>) -> Result<Option<Batch>, ExecError> {
         (self.topic, self.partition) = (batch.origin.topic.clone(), batch.origin.partition);
-        let step = self.step.clone();
-        let mut report = |errors| context.report(ErrorClass::Expression, &step, &batch.origin, errors);
-        let new = Sides {
-            groups: self.group_by.evaluate(&batch, &batch.new, &mut report),
-            arguments: self.functions.arguments(&batch, &batch.new, &mut report),
-        };
+        let (batch, groups, arguments) =
+            evaluate_rows(&mut self.group_by, &mut self.functions, batch, &self.step.clone(), context);
+        let new = Sides { groups, arguments };
         let old = batch.old.as_ref().filter(|_| self.is_table).map(|side| Sides {
             groups: self.group_by.evaluate(&batch, side, |_| {}),
             arguments: self.functions.arguments(&batch, side, |_| {}),

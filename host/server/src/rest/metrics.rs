@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use calzone_engine::Metrics;
 use calzone_engine::answer::QueryState;
+use calzone_engine::query::WaitingRecords;
 
 use crate::app::App;
 use crate::error::Failure;
@@ -82,7 +83,38 @@ fn render(metrics: &Metrics, process: &Process, service_id: &str) -> String {
         let samples = metrics.queries.iter().map(|q| (labels(q), value(q)));
         family(&mut out, name, "counter", help, samples);
     }
+    policies(&mut out, metrics);
     out
+}
+
+/// What error policies have done.
+fn policies(out: &mut String, metrics: &Metrics) {
+    let decisions = metrics.queries.iter().flat_map(|query| {
+        query.policy.decisions.iter().map(|(counted, n)| {
+            let labels = format!(
+                "{{ksql_query=\"{}\",policy=\"{}\",class=\"{}\",action=\"{}\",topic=\"{}\"}}",
+                escape(&query.id),
+                escape(&counted.policy),
+                escape(&counted.class),
+                counted.action,
+                escape(&counted.topic)
+            );
+            (labels, *n as f64)
+        })
+    });
+    family(out, "calzone_error_policy_decisions_total", "counter", "Decisions about records of a topic that failed.", decisions);
+    let gauges: [(&str, &str, fn(&WaitingRecords) -> usize); 2] = [
+        ("calzone_error_policy_waiting_records", "Records that wait to be tried again.", |w| w.records),
+        ("calzone_error_policy_locked_groups", "Groups of records that wait in order.", |w| w.locked_groups),
+    ];
+    for (name, help, value) in gauges {
+        let samples = metrics.queries.iter().flat_map(|query| {
+            query.policy.waiting.iter().map(move |(partition, waiting)| {
+                (format!("{{ksql_query=\"{}\",partition=\"{partition}\"}}", escape(&query.id)), value(waiting) as f64)
+            })
+        });
+        family(out, name, "gauge", help, samples);
+    }
 }
 
 fn labels(query: &calzone_engine::QueryMetrics) -> String {
@@ -108,6 +140,7 @@ fn escape(label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use calzone_engine::query::Counted;
 
     #[test]
     fn families_of_each_query() {
@@ -122,6 +155,10 @@ mod tests {
             commits: 4,
             guest_micros: 1500,
             last_record_ms: 0,
+            policy: calzone_engine::PolicyMetrics {
+                decisions: vec![(Counted { policy: "P".into(), class: "plugin".into(), action: "retry", topic: "s".into() }, 6)],
+                waiting: [(0, WaitingRecords { records: 8, locked_groups: 9 })].into(),
+            },
         };
         let metrics = Metrics { queries: vec![query], push_queries: 5 };
         let text = render(&metrics, &Process { resident_bytes: Some(7), uptime_seconds: 1.5 }, "s_");
@@ -129,6 +166,9 @@ mod tests {
             "process_resident_memory_bytes 7",
             "calzone_push_queries{ksql_cluster=\"s_\"} 5",
             "calzone_query_records_in_total{ksql_query=\"CSAS_A\\\"_1\",stage=\"S\",plugin=\"p\"} 3",
+            "calzone_error_policy_decisions_total{ksql_query=\"CSAS_A\\\"_1\",policy=\"P\",class=\"plugin\",action=\"retry\",topic=\"s\"} 6",
+            "calzone_error_policy_waiting_records{ksql_query=\"CSAS_A\\\"_1\",partition=\"0\"} 8",
+            "calzone_error_policy_locked_groups{ksql_query=\"CSAS_A\\\"_1\",partition=\"0\"} 9",
             "calzone_query_guest_seconds_total{ksql_query=\"CSAS_A\\\"_1\",stage=\"S\",plugin=\"p\"} 0.0015",
             "ksql_ksql_metrics_ksql_queries_query_status{ksql_cluster=\"s_\",ksql_query=\"CSAS_A\\\"_1\",query_status=\"RUNNING\"} 1",
         ] {

@@ -1,0 +1,62 @@
+//! What ends a query's work, by what to do about it.
+
+use calzone_exec::{ExecError, Place, RecordError};
+use calzone_log::LogError;
+use calzone_state::StateError;
+
+/// Why a query's work ended before it was told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The log or another worker got in the way, as when a broker restarts: trying again from the last commit helps.
+    Retry(String),
+    /// Trying again may help. Once it has not helped several times it counts as fatal.
+    Doubtful(String),
+    /// The same records would fail again: the query is in error until something changes. It is tried again all the same.
+    Fatal(String),
+    /// The log refuses a record that was written since the last commit.
+    Refused(String),
+    /// A record failed so that only what was done since the last commit can be undone with it.
+    Record { error: Box<RecordError>, message: String },
+    /// The error policy stops the query before this record (`None`: it stands there): only the user makes it go on.
+    Stop { place: Option<Place>, message: String },
+}
+
+impl Failure {
+    pub fn message(&self) -> &str {
+        match self {
+            Failure::Retry(message) | Failure::Doubtful(message) | Failure::Fatal(message) | Failure::Refused(message) => message,
+            Failure::Record { message, .. } | Failure::Stop { message, .. } => message,
+        }
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Failure {
+        let message = error.to_string();
+        if error.blames_record() {
+            return Failure::Refused(message);
+        }
+        match error {
+            LogError::Retriable { .. } | LogError::Fenced { .. } => Failure::Retry(message),
+            // Client libraries and brokers have more errors than anybody has sorted.
+            LogError::Fatal { .. } => Failure::Doubtful(message),
+            _ => Failure::Fatal(message),
+        }
+    }
+}
+
+impl From<ExecError> for Failure {
+    fn from(error: ExecError) -> Failure {
+        let message = error.to_string();
+        match error.record_error() {
+            Some(error) => Failure::Record { error: Box::new(error), message },
+            None => Failure::Fatal(message),
+        }
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Failure {
+        Failure::Fatal(error.to_string())
+    }
+}
