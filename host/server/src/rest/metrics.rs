@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use calzone_engine::Metrics;
 use calzone_engine::answer::QueryState;
+use calzone_engine::endpoints::{BUCKET_MILLIS, EndpointMetrics};
 
 use crate::app::App;
 use crate::error::Failure;
@@ -82,7 +83,33 @@ fn render(metrics: &Metrics, process: &Process, service_id: &str) -> String {
         let samples = metrics.queries.iter().map(|q| (labels(q), value(q)));
         family(&mut out, name, "counter", help, samples);
     }
+    endpoints(&metrics.endpoints, &mut out);
     out
+}
+
+fn endpoints(endpoints: &[EndpointMetrics], out: &mut String) {
+    let labels = |e: &EndpointMetrics| format!("endpoint=\"{}\",plugin=\"{}\"", escape(&e.name), escape(&e.plugin));
+    let counters: [(&str, &str, fn(&EndpointMetrics) -> u64); 3] = [
+        ("calzone_endpoint_requests_total", "Requests that an endpoint has worked on.", |e| e.requests),
+        ("calzone_endpoint_failures_total", "Requests that an endpoint's plugin has failed on.", |e| e.failures),
+        ("calzone_endpoint_turned_away_total", "Requests that an endpoint had no room for.", |e| e.turned_away),
+    ];
+    for (name, help, value) in counters {
+        family(out, name, "counter", help, endpoints.iter().map(|e| (format!("{{{}}}", labels(e)), value(e) as f64)));
+    }
+    let name = "calzone_endpoint_request_seconds";
+    let _ = writeln!(out, "# HELP {name} Time that an endpoint's requests took.\n# TYPE {name} histogram");
+    for endpoint in endpoints {
+        let labels = labels(endpoint);
+        let mut below = 0;
+        for (count, ms) in endpoint.buckets.iter().zip(BUCKET_MILLIS) {
+            below += count;
+            let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{}\"}} {below}", ms as f64 / 1e3);
+        }
+        let _ = writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {}", endpoint.requests);
+        let _ = writeln!(out, "{name}_sum{{{labels}}} {}", endpoint.micros as f64 / 1e6);
+        let _ = writeln!(out, "{name}_count{{{labels}}} {}", endpoint.requests);
+    }
 }
 
 fn labels(query: &calzone_engine::QueryMetrics) -> String {
@@ -123,12 +150,19 @@ mod tests {
             guest_micros: 1500,
             last_record_ms: 0,
         };
-        let metrics = Metrics { queries: vec![query], push_queries: 5 };
+        let mut endpoint =
+            EndpointMetrics { name: "E".into(), plugin: "p".into(), requests: 3, micros: 1500, ..Default::default() };
+        (endpoint.buckets[0], endpoint.buckets[2]) = (2, 1);
+        let metrics = Metrics { queries: vec![query], push_queries: 5, endpoints: vec![endpoint] };
         let text = render(&metrics, &Process { resident_bytes: Some(7), uptime_seconds: 1.5 }, "s_");
         for line in [
             "process_resident_memory_bytes 7",
             "calzone_push_queries{ksql_cluster=\"s_\"} 5",
             "calzone_query_records_in_total{ksql_query=\"CSAS_A\\\"_1\",stage=\"S\",plugin=\"p\"} 3",
+            "calzone_endpoint_requests_total{endpoint=\"E\",plugin=\"p\"} 3",
+            "calzone_endpoint_request_seconds_bucket{endpoint=\"E\",plugin=\"p\",le=\"0.002\"} 2",
+            "calzone_endpoint_request_seconds_bucket{endpoint=\"E\",plugin=\"p\",le=\"0.005\"} 3",
+            "calzone_endpoint_request_seconds_sum{endpoint=\"E\",plugin=\"p\"} 0.0015",
             "calzone_query_guest_seconds_total{ksql_query=\"CSAS_A\\\"_1\",stage=\"S\",plugin=\"p\"} 0.0015",
             "ksql_ksql_metrics_ksql_queries_query_status{ksql_cluster=\"s_\",ksql_query=\"CSAS_A\\\"_1\",query_status=\"RUNNING\"} 1",
         ] {
