@@ -135,5 +135,38 @@ pub mod error_policy {
     });
 }
 
+/// World `endpoint`, with the imports that only endpoints have.
+#[cfg(feature = "endpoint")]
+pub mod endpoint {
+    wit_bindgen::generate!({
+        path: "../wit/v1",
+        inline: "
+            package calzone:guest;
+            world endpoint {
+                include calzone:plugin/endpoint@1.0.0;
+                include calzone:plugin/uses-insert@1.0.0;
+                include calzone:plugin/uses-query@1.0.0;
+                include calzone:plugin/uses-random@1.0.0;
+                include calzone:plugin/uses-clock@1.0.0;
+                include calzone:plugin/uses-log@1.0.0;
+                include calzone:plugin/uses-fault@1.0.0;
+            }
+        ",
+        world: "calzone:guest/endpoint",
+        pub_export_macro: true,
+        export_macro_name: "export_endpoint",
+        runtime_path: "::calzone_guest::bindings::runtime",
+        with: {
+            "calzone:plugin/types@1.0.0": super::scalar_function::calzone::plugin::types,
+            "calzone:plugin/random@1.0.0": super::scalar_function::calzone::plugin::random,
+            "calzone:plugin/clock@1.0.0": super::scalar_function::calzone::plugin::clock,
+            "calzone:plugin/log@1.0.0": super::scalar_function::calzone::plugin::log,
+            "calzone:plugin/fault@1.0.0": super::scalar_function::calzone::plugin::fault,
+            "calzone:plugin/insert@1.0.0": generate,
+            "calzone:plugin/query@1.0.0": generate,
+        },
+    });
+}
+
 pub use scalar_function::calzone::plugin::{clock, fault, log, random, types};
 pub use wit_bindgen::rt as runtime;

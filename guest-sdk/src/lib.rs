@@ -105,6 +105,8 @@
 //! # }
 //! ```
 //!
+//! With the feature `endpoint`, functions answer HTTP requests: the module `endpoint` has a shop.
+//!
 //! | SQL | Rust |
 //! |---|---|
 //! | BOOLEAN, INTEGER, BIGINT, DOUBLE | `bool`, `i32`, `i64`, `f64` |
@@ -126,6 +128,8 @@ pub mod argument;
 pub mod bindings;
 pub mod capability;
 pub mod column;
+#[cfg(feature = "endpoint")]
+pub mod endpoint;
 pub mod error_policy;
 pub mod function;
 pub mod output;
@@ -138,6 +142,8 @@ pub mod value_output;
 
 pub use aggregate::AggregateFunction;
 pub use argument::Variadic;
+#[cfg(feature = "endpoint")]
+pub use calzone_guest_macros::endpoint;
 pub use calzone_guest_macros::{State, aggregate, error_policy, function, stage, table_function};
 pub use capability::{Random, Settings, log, now};
 pub use error_policy::{Decision, ErrorPolicy, Failure};
@@ -148,8 +154,9 @@ pub use state::State;
 pub use table_function::TableFunction;
 pub use value::{Date, Decimal, Time, Timestamp, Value};
 
-/// Makes the component out of functions, stages and error policies:
-/// `plugin!(functions: [mask], table_functions: [words], aggregates: [Longest], stages: [sauce], error_policies: [patient])`.
+/// Makes the component out of functions, stages, error policies and what answers HTTP requests:
+/// `plugin!(functions: [mask], table_functions: [words], aggregates: [Longest], stages: [sauce], error_policies: [patient],
+/// endpoint: [order, find])`.
 ///
 /// Author and version are those of `Cargo.toml`. Outside wasm32 it only checks the names, so that tests run natively.
 #[macro_export]
@@ -167,8 +174,9 @@ macro_rules! kind_of_plugin {
     (aggregates: $($item:ident),*) => { $crate::aggregates_of_plugin!($($item),*); };
     (stages: $($item:ident),*) => { $crate::stages_of_plugin!($($item),*); };
     (error_policies: $($item:ident),*) => { $crate::error_policies_of_plugin!($($item),*); };
+    (endpoint: $($item:ident),*) => { $crate::endpoint_of_plugin!($($item),*); };
     ($other:ident: $($item:ident),*) => {
-        compile_error!("a plugin has functions, table_functions, aggregates, stages and error_policies");
+        compile_error!("a plugin has functions, table_functions, aggregates, stages, error_policies and an endpoint");
     };
 }
 
@@ -359,6 +367,38 @@ macro_rules! error_policies_of_plugin {
 
             #[cfg(target_arch = "wasm32")]
             $crate::bindings::error_policy::export_error_policy!(Policies with_types_in $crate::bindings::error_policy);
+        };
+    };
+}
+
+#[cfg(feature = "endpoint")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! endpoint_of_plugin {
+    ($($function:ident),*) => {
+        const _: () = {
+            use $crate::bindings::endpoint::exports::calzone::plugin::endpoints as wit;
+
+            static ROUTES: &[$crate::endpoint::Route] = &[$($function::ROUTE),*];
+            struct Endpoint;
+
+            impl wit::Guest for Endpoint {
+                fn describe() -> wit::Description {
+                    let doc = env!("CARGO_PKG_DESCRIPTION");
+                    $crate::endpoint::describe(env!("CARGO_PKG_AUTHORS"), env!("CARGO_PKG_VERSION"), doc, ROUTES)
+                }
+
+                fn open(settings: Vec<$crate::bindings::types::Setting>) -> Result<(), String> {
+                    $crate::endpoint::open(settings)
+                }
+
+                fn handle(request: wit::Request) -> Result<wit::Response, String> {
+                    $crate::endpoint::handle(ROUTES, request)
+                }
+            }
+
+            #[cfg(target_arch = "wasm32")]
+            $crate::bindings::endpoint::export_endpoint!(Endpoint with_types_in $crate::bindings::endpoint);
         };
     };
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Runs the pizza shop from nothing: starts a server, uploads the topping plugins, orders pizzas, swaps a plugin while
-orders flow, adds a function and a report, and checks that nothing was lost. Exits 0, or 1 saying what was wrong."""
+"""Runs the pizza shop from nothing: starts a server, uploads the plugins of toppings and counter, orders pizzas over HTTP,
+swaps a plugin while orders flow, adds a function and a report, and checks that nothing was lost. Exits 0, or 1 saying what was
+wrong."""
 import argparse
 import http.client
 import json
@@ -69,24 +70,27 @@ class Client:
         return json.loads(text)
 
 
-class Kitchen(threading.Thread):
+class Customer(threading.Thread):
     """Orders pizzas without pause until told to stop."""
 
-    def __init__(self, client):
+    def __init__(self, counter):
         super().__init__(daemon=True)
-        self.client, self.ordered, self.stopping, self.error = client, {}, threading.Event(), None
+        self.counter, self.ordered, self.stopping, self.error = counter, {}, threading.Event(), None
 
-    def order(self, order_id, count, show=False):
-        values = " ".join(f"INSERT INTO pizza (order_id, number) VALUES ('{order_id}', {n});" for n in range(1, count + 1))
-        self.client.statement(values, show)
+    def order(self, count, show=False):
+        status, text = self.counter.send("POST", f"/order/{count}", show=show)
+        if status != 200:
+            raise Failed(f"an order of {count} pizzas was refused: {text.decode(errors='replace')}")
+        order_id = json.loads(text)["order_id"]
         self.ordered[order_id] = count
+        return order_id
 
     def run(self):
         n = 0
         while not self.stopping.is_set():
             n += 1
             try:
-                self.order(f"order-{n}", 1 + n % 5)
+                self.order(1 + n % 5)
             except (Failed, OSError) as e:
                 self.error = e
                 return
@@ -120,30 +124,42 @@ def free_port():
         return s.getsockname()[1]
 
 
-def run_shop(client):
-    heading("The four topping plugins")
-    for name in ("sauce", "cheese", "meats", "veggies"):
+def script(file, listener, port):
+    """A file of statements, with the endpoint's listener at this port instead."""
+    text = (pathlib.Path(__file__).parent / file).read_text()
+    if listener not in text:
+        raise Failed(f"{file} has no {listener}")
+    return text.replace(listener, f"http://127.0.0.1:{port}")
+
+
+def run_shop(client, order_port, report_port):
+    heading("The four topping plugins and the counter")
+    for name in ("sauce", "cheese", "meats", "veggies", "order-api"):
         client.upload(name, name)
 
     heading("The shop")
-    client.statement((pathlib.Path(__file__).parent / "shop.sql").read_text())
+    client.statement(script("shop.sql", "http://127.0.0.1:8094", order_port))
     client.statement("SHOW STAGES;")
+    client.statement("DESCRIBE ENDPOINT order_api;")
 
     heading("One order of three pizzas")
-    kitchen = Kitchen(client)
-    kitchen.order("first", 3, show=True)
+    counter = Client(order_port)
+    customer = Customer(counter)
+    first = customer.order(3, show=True)
 
     def finished():
-        rows = client.rows("SELECT * FROM orders WHERE id = 'first';", show=False)
-        return rows and rows[0]["count"] == 3
+        status, text = counter.send("GET", f"/order/{first}", show=False)
+        return status == 200 and json.loads(text)["count"] == 3
     wait_for("the order of three pizzas is finished", 30, finished)
-    order = client.rows("SELECT * FROM orders WHERE id = 'first';")[0]
-    if len(order["pizzas"]) != 3 or any(set(p) != {"order_id", "sauce", "cheese", "meats", "veggies"} for p in order["pizzas"]):
+    order = json.loads(counter.send("GET", f"/order/{first}")[1])
+    if list(order) != ["id", "count", "pizzas"] or order["id"] != first or len(order["pizzas"]) != 3 or any(
+            set(p) != {"order_id", "sauce", "cheese", "meats", "veggies"} or p["order_id"] != first for p in order["pizzas"]):
         raise Failed(f"the order has the wrong pizzas: {order}")
-    print(json.dumps({"id": order["ID"], "count": order["count"], "pizzas": order["pizzas"]}, indent=2))
+    if counter.send("GET", "/order/nobody")[0] != 404:
+        raise Failed("there should be no order of that id")
 
     heading("Orders flow; meanwhile sauce gets its second revision")
-    kitchen.start()
+    customer.start()
     time.sleep(1)
     if client.upload("sauce", "sauce2")["revision"] != 2:
         raise Failed("the second sauce should be revision 2")
@@ -156,23 +172,30 @@ def run_shop(client):
     client.statement("CREATE STREAM masked_orders AS SELECT order_id, hide(order_id) AS masked, veggies FROM pizza_with_veggies EMIT CHANGES;")
 
     heading("The meat report, added while the shop runs")
-    client.statement("CREATE TABLE meat_report AS SELECT meats, COUNT(*) AS pizzas FROM pizza_with_meats GROUP BY meats EMIT CHANGES;")
+    client.upload("report", "report")
+    client.statement(script("report.sql", "http://127.0.0.1:8089", report_port))
     time.sleep(1)
-    kitchen.stop()
-    total = sum(kitchen.ordered.values())
+    customer.stop()
+    total = sum(customer.ordered.values())
 
-    heading(f"{total} pizzas in {len(kitchen.ordered)} orders: is every one there, once?")
+    heading(f"{total} pizzas in {len(customer.ordered)} orders: is every one there, once?")
 
     def counted(sql, column):
         return sum(row[column] for row in client.rows(sql, show=False)) == total
     wait_for("every pizza is in its order", 60, lambda: counted("SELECT * FROM orders;", "count"))
-    wait_for("every pizza is in the meat report", 60, lambda: counted("SELECT * FROM meat_report;", "PIZZAS"))
+
+    def report(show=False):
+        status, text = Client(report_port).send("GET", "/report", show=show)
+        if status != 200:
+            raise Failed(f"the report failed: {text.decode(errors='replace')}")
+        return json.loads(text)
+    wait_for("every pizza is in the meat report", 60, lambda: sum(report().values()) == total)
     orders = {row["ID"]: row["count"] for row in client.rows("SELECT * FROM orders;", show=False)}
-    if orders != kitchen.ordered:
-        wrong = {k: (v, orders.get(k)) for k, v in kitchen.ordered.items() if orders.get(k) != v}
+    if orders != customer.ordered:
+        wrong = {k: (v, orders.get(k)) for k, v in customer.ordered.items() if orders.get(k) != v}
         raise Failed(f"orders with a wrong count (ordered, found): {wrong}")
-    for row in sorted(client.rows("SELECT * FROM meat_report;", show=False), key=lambda r: -r["PIZZAS"])[:5]:
-        print(f"  {row['PIZZAS']:5}  {row['MEATS']}")
+    for meats, pizzas in sorted(report(show=True).items(), key=lambda entry: -entry[1])[:5]:
+        print(f"  {pizzas:5}  {meats}")
     masked = wait_for("every masked order is there", 60, lambda: [
         rows for rows in [client.rows("SELECT order_id, masked FROM masked_orders;", show=False)] if len(rows) == total])[0]
     if any(re.search(r"[0-9]", row["MASKED"]) for row in masked):
@@ -201,6 +224,7 @@ def run_shop(client):
 def clear_away(client):
     """On a Kafka that goes on living: the shop's topics would be in the way of the next run."""
     heading("Clearing the shop away")
+    client.statement("DROP ENDPOINT order_api; DROP ENDPOINT report;", show=False)
     client.statement("".join(f"DROP STAGE {stage};" for stage in ("add_veggies", "add_meats", "add_cheese", "add_sauce")), show=False)
     for drop in ("TABLE meat_report", "TABLE orders", "STREAM masked_orders"):
         client.statement(f"DROP {drop} DELETE TOPIC;", show=False)
@@ -235,6 +259,8 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--calzone", default=str(ROOT / "target" / "release" / "calzone"))
     arguments.add_argument("--bootstrap", help="run on this Kafka instead of the embedded log")
+    arguments.add_argument("--order-port", type=int, help="where orders are taken; a free port by default")
+    arguments.add_argument("--report-port", type=int, help="where the report is; a free port by default")
     options = arguments.parse_args()
     directory = tempfile.mkdtemp(prefix="calzone-demo-")
     started, server, log = time.time(), None, None
@@ -242,7 +268,7 @@ def main():
         heading(f"A server on {'Kafka at ' + options.bootstrap if options.bootstrap else 'the embedded log'}")
         server, client, log = start_server(options.calzone, directory, options.bootstrap)
         client.send("GET", "/info")
-        run_shop(client)
+        run_shop(client, options.order_port or free_port(), options.report_port or free_port())
         if options.bootstrap:
             clear_away(client)
         server.send_signal(signal.SIGTERM)

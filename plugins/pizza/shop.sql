@@ -30,3 +30,8 @@ CREATE TABLE orders WITH (KAFKA_TOPIC='orders', VALUE_FORMAT='JSON') AS
 -- The same topic with the header that says which revision made each record.
 CREATE STREAM sauce_revisions (order_id VARCHAR KEY, number INT, revision BYTES HEADER('calzone.revision'))
   WITH (KAFKA_TOPIC='pizza-with-sauce', VALUE_FORMAT='JSON');
+
+-- The counter: orders come in and are asked for over HTTP.
+CREATE ENDPOINT order_api ON '/orders' USING PLUGIN 'order-api'
+  GRANT (RANDOM, INSERT ON STREAM pizza, QUERY ON TABLE orders)
+  LISTENER 'http://127.0.0.1:8094';

@@ -2,6 +2,7 @@
 //! with the loop over columns that the host calls.
 
 mod aggregate;
+mod endpoint;
 mod error_policy;
 
 use proc_macro::TokenStream;
@@ -43,6 +44,16 @@ pub fn aggregate(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let attribute = syn::parse_macro_input!(attribute as FunctionAttribute);
     let item = syn::parse_macro_input!(item as ItemImpl);
     aggregate::expand(&attribute, &item).unwrap_or_else(|e| with_error(&item, &e)).into()
+}
+
+/// Makes a function that answers HTTP requests: `#[endpoint("GET /order/{id}")]`.
+///
+/// The function's parameters are the path's placeholders by name, `&Request`, `&Settings` and `&mut Random`.
+#[proc_macro_attribute]
+pub fn endpoint(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let attribute = syn::parse_macro_input!(attribute as LitStr);
+    let item = syn::parse_macro_input!(item as ItemFn);
+    endpoint::expand(&attribute, &item).unwrap_or_else(|e| with_error(&item, &e)).into()
 }
 
 /// Makes a struct of states a state.

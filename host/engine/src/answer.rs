@@ -58,6 +58,8 @@ pub enum AnswerKind {
         /// Those that have no topic to go to.
         left: u64,
     },
+    Endpoints(Vec<EndpointSummary>),
+    Endpoint(Box<EndpointDescription>),
 }
 
 /// Outcome of a distributed statement.
@@ -239,6 +241,8 @@ pub struct RevisionSummary {
     pub functions: Vec<String>,
     pub stages: Vec<String>,
     pub error_policies: Vec<String>,
+    /// Does it answer HTTP requests?
+    pub endpoint: bool,
     pub imports: Vec<String>,
 }
 
@@ -271,6 +275,31 @@ pub struct StageDescription {
     pub error_policy: Option<String>,
     pub schema: Schema,
     pub partitions: Vec<StagePartition>,
+}
+
+#[derive(Clone, Debug)]
+pub struct EndpointSummary {
+    pub name: String,
+    /// `/endpoints/shop`
+    pub path: String,
+    /// An address of its own.
+    pub listener: Option<String>,
+    pub plugin: String,
+    pub revision: i64,
+    /// Why it does not answer on this server, or not at its address.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct EndpointDescription {
+    pub summary: EndpointSummary,
+    pub description: String,
+    pub config: Vec<(String, String)>,
+    pub grants: Vec<String>,
+    /// Method, path and what it is for, as the plugin says.
+    pub routes: Vec<(String, String, String)>,
+    /// Figures of this server.
+    pub metrics: crate::endpoints::EndpointMetrics,
 }
 
 /// One partition's work in a stage.

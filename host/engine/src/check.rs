@@ -33,6 +33,9 @@ pub fn check(engine: &Engine, state: &State, context: &PlanContext<'_>, parsed: 
     if let Effect::Exists(message) = planned {
         return Ok(Checked::Warning(message));
     }
+    if let Effect::AddEndpoint(entry) = &planned {
+        engine.endpoints.check_address(entry).map_err(|message| StatementError::bad_statement(message, &shown))?;
+    }
     Ok(Checked::Distribute { shown, topics: planned.topics() })
 }
 

@@ -31,6 +31,8 @@ pub fn command_id(statement: &Statement) -> String {
         Statement::ResumeStage { name } => format!("stage/{}/resume", name.node),
         Statement::CreateErrorPolicy(p) => format!("errorpolicy/`{}`/create", p.name.node),
         Statement::DropErrorPolicy { name, .. } => format!("errorpolicy/{}/drop", name.node),
+        Statement::CreateEndpoint(e) => format!("endpoint/`{}`/create", e.name.node),
+        Statement::DropEndpoint { name, .. } => format!("endpoint/{}/drop", name.node),
         Statement::AlterRevision { target, name, .. } => {
             let target = match target {
                 RevisionTarget::Plugin => "plugin",

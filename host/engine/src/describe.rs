@@ -451,7 +451,7 @@ fn source_of<'a>(from: &'a Relation, alias: &str) -> Option<&'a str> {
     }
 }
 
-fn grant_text(grant: &GrantKind) -> String {
+pub(crate) fn grant_text(grant: &GrantKind) -> String {
     match grant {
         GrantKind::Random => "RANDOM".into(),
         GrantKind::Clock => "CLOCK".into(),

@@ -13,6 +13,7 @@ use calzone_sandbox::{Sandbox, SandboxOptions};
 use calzone_state::Database;
 
 use crate::apply::{Apply, start_runner};
+use crate::endpoints::Endpoints;
 use crate::error::ErrorKind;
 use crate::options::EngineOptions;
 use crate::plugins::PluginStore;
@@ -48,6 +49,7 @@ pub struct Engine {
     /// Held while dead letters are replayed.
     pub(crate) replaying: Mutex<()>,
     pub(crate) push_queries: PushQueries,
+    pub(crate) endpoints: Endpoints,
     pub(crate) inserts: Mutex<BTreeMap<String, Arc<dyn calzone_log::Appender>>>,
     instance_id: String,
     stopping: AtomicBool,
@@ -87,6 +89,7 @@ impl Engine {
             submitting: Mutex::new(()),
             replaying: Mutex::new(()),
             push_queries: PushQueries::new(&options.properties),
+            endpoints: Endpoints::default(),
             inserts: Mutex::default(),
             instance_id,
             stopping: AtomicBool::new(false),
@@ -105,6 +108,7 @@ impl Engine {
             })
             .map_err(|e| internal("cannot replay the statement log", &e))?;
         engine.start_queries();
+        engine.endpoints.update(&engine, &engine.state.read().expect("no panic while holding the lock"));
         tracing::info!(statements = replayed, millis = started.elapsed().as_millis() as u64, "statement log replayed");
         let follower = engine.clone();
         let applier = std::thread::Builder::new()
@@ -152,6 +156,7 @@ impl Engine {
         while !self.is_stopping() {
             if tried.elapsed() >= START_RETRY {
                 self.start_queries();
+                self.endpoints.retry(self);
                 tried = Instant::now();
             }
             let result = reader.poll(Duration::from_millis(500), |logged| self.apply(logged, Apply::Live));

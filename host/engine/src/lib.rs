@@ -14,6 +14,7 @@ mod check;
 mod command;
 mod command_id;
 mod describe;
+pub mod endpoints;
 mod engine;
 mod error;
 mod error_policies;
@@ -41,6 +42,7 @@ mod statement_log;
 mod submit;
 mod upkeep;
 
+pub use calzone_sandbox::{HttpRequest, HttpResponse};
 pub use engine::Engine;
 pub use error::{ErrorKind, StatementError};
 pub use insert::RowInserter;

@@ -63,7 +63,8 @@ pub struct PluginCatalog<'a> {
 }
 
 impl PluginCatalog<'_> {
-    fn active(&self, plugin: &str) -> Result<Arc<calzone_sandbox::Component>, String> {
+    /// The component of a plugin's active revision.
+    pub fn active(&self, plugin: &str) -> Result<Arc<calzone_sandbox::Component>, String> {
         let known = self.state.plugins.get(plugin).ok_or_else(|| {
             let there: Vec<&str> = self.state.plugins.keys().map(String::as_str).collect();
             let list =

@@ -13,6 +13,7 @@ pub struct Metrics {
     pub queries: Vec<QueryMetrics>,
     /// Push queries that run now.
     pub push_queries: usize,
+    pub endpoints: Vec<crate::endpoints::EndpointMetrics>,
 }
 
 /// Figures of one persistent query on this server; counters start at 0 with the query's runner.
@@ -75,6 +76,10 @@ impl Engine {
             }
             metrics
         });
-        Metrics { queries: queries.collect(), push_queries: self.push_queries.list().len() }
+        Metrics {
+            queries: queries.collect(),
+            push_queries: self.push_queries.list().len(),
+            endpoints: self.endpoints.table().metrics(),
+        }
     }
 }

@@ -156,6 +156,7 @@ impl Engine {
                 functions: component.description.functions.iter().map(|f| f.name.clone()).collect(),
                 stages: component.description.stages.iter().map(|s| s.name.clone()).collect(),
                 error_policies: component.description.error_policies.iter().map(|p| p.name.clone()).collect(),
+                endpoint: component.description.endpoint.is_some(),
                 imports: component.imports.clone(),
             });
             if revision.revision == plugin.active {

@@ -63,6 +63,7 @@ impl Engine {
             | Statement::DescribeStage { .. }
             | Statement::DescribeErrorPolicy { .. }
             | Statement::ReplayDeadLetters { .. }
+            | Statement::DescribeEndpoint { .. }
             | Statement::AssertTopic { .. } => Ok(()),
             _ => {
                 let changed = apply::rehearse(self, state, parsed, &properties, &session.properties, topics)?;

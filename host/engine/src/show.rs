@@ -52,7 +52,8 @@ impl Engine {
                 let policies = state.catalog.error_policies.values();
                 AnswerKind::ErrorPolicies(policies.map(|p| self.error_policy_summary(&state, p, session)).collect())
             }
-            Show::Connectors { .. } | Show::ConnectorPlugins | Show::Endpoints => {
+            Show::Endpoints => AnswerKind::Endpoints(self.endpoint_summaries(&state)),
+            Show::Connectors { .. } | Show::ConnectorPlugins => {
                 return Err(StatementError::bad_statement("This server does not run this kind of statement.", text));
             }
         };

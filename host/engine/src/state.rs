@@ -23,6 +23,7 @@ pub struct State {
     pub queries: BTreeMap<String, PersistentQuery>,
     pub stages: BTreeMap<String, StageEntry>,
     pub functions: BTreeMap<String, FunctionEntry>,
+    pub endpoints: BTreeMap<String, EndpointEntry>,
     pub plugins: Plugins,
     /// By command id, the last outcome.
     pub statuses: BTreeMap<String, CommandStatus>,
@@ -81,6 +82,29 @@ pub struct StageEntry {
     pub pinned: Option<i64>,
 }
 
+/// An endpoint made by CREATE ENDPOINT. It always follows its plugin's active revision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointEntry {
+    pub name: String,
+    /// `/shop`
+    pub path: String,
+    pub plugin: String,
+    pub config: Vec<(String, String)>,
+    pub grants: Vec<ast::Grant>,
+    /// `http://127.0.0.1:8094`
+    pub listener: Option<String>,
+}
+
+impl EndpointEntry {
+    /// May it write or ask this source?
+    pub fn is_granted(&self, source: &str) -> bool {
+        self.grants.iter().any(|g| match &g.kind {
+            ast::GrantKind::InsertOn(_, name) | ast::GrantKind::QueryOn(_, name) => name.node == source,
+            _ => false,
+        })
+    }
+}
+
 impl State {
     /// The same state without runners and outcomes, to try statements on.
     pub fn copy_for_rehearsal(&self) -> State {
@@ -90,6 +114,7 @@ impl State {
             queries: queries.collect(),
             stages: self.stages.clone(),
             functions: self.functions.clone(),
+            endpoints: self.endpoints.clone(),
             plugins: self.plugins.clone(),
             statuses: BTreeMap::new(),
             next_offset: self.next_offset,
@@ -132,10 +157,11 @@ impl State {
         Ok(bindings)
     }
 
-    /// Names of functions, stages, error policies and queries that use a plugin.
+    /// Names of functions, stages, endpoints, error policies and queries that use a plugin.
     pub fn users_of_plugin(&self, plugin: &str) -> Vec<String> {
         let functions = self.functions.values().filter(|f| f.plugin == plugin).map(|f| format!("function {}", f.name));
         let stages = self.stages.values().filter(|s| s.plugin == plugin).map(|s| format!("stage {}", s.name));
+        let endpoints = self.endpoints.values().filter(|e| e.plugin == plugin).map(|e| format!("endpoint {}", e.name));
         let queries = self
             .queries
             .values()
@@ -143,12 +169,17 @@ impl State {
             .map(|q| format!("query {}", q.id));
         let policies = self.catalog.error_policies.values();
         let policies = policies.filter(|p| p.plugin() == Some(plugin)).map(|p| format!("error policy {}", p.name));
-        functions.chain(stages).chain(policies).chain(queries).collect()
+        functions.chain(stages).chain(endpoints).chain(policies).chain(queries).collect()
     }
 }
 
-/// What a stage's GRANT clause allows its guest.
+/// What a GRANT clause allows any guest. Grants that name sources are for endpoints alone.
 pub fn grants_of(grants: &[ast::Grant]) -> Grants {
     let has = |kind: &ast::GrantKind| grants.iter().any(|g| g.kind == *kind);
-    Grants { random: has(&ast::GrantKind::Random), clock: has(&ast::GrantKind::Clock), log: has(&ast::GrantKind::Log) }
+    Grants {
+        random: has(&ast::GrantKind::Random),
+        clock: has(&ast::GrantKind::Clock),
+        log: has(&ast::GrantKind::Log),
+        ..Grants::default()
+    }
 }

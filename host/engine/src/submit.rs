@@ -82,6 +82,7 @@ impl Engine {
                 self.replay_dead_letters(&replay, &parsed.text, session).map(Some)
             }
             Statement::DescribeErrorPolicy { name } => self.describe_error_policy(name, &parsed.text, session).map(Some),
+            Statement::DescribeEndpoint { name } => self.describe_endpoint(name, &parsed.text).map(Some),
             Statement::Explain(explain) => self.explain(explain, &parsed.text, session).map(Some),
             Statement::AssertTopic { exists, topic, properties, timeout_ms } => {
                 self.assert_topic(*exists, topic, properties, *timeout_ms, &parsed.text).map(Some)
@@ -191,8 +192,6 @@ pub(crate) fn refusal(parsed: &Parsed) -> Option<StatementError> {
         | Statement::AssertTombstone(_)
         | Statement::AssertSource { .. }
         | Statement::RunScript { .. }
-        | Statement::CreateEndpoint(_)
-        | Statement::DropEndpoint { .. }
         | Statement::ShowLocks { .. }
         | Statement::ReleaseLock { .. }
         | Statement::AlterPluginSet { .. } => {

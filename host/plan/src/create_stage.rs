@@ -102,7 +102,7 @@ fn declared_columns(mut input: Step, source: &Source) -> Step {
 }
 
 /// Settings for a plugin, as text.
-pub(crate) fn config(properties: &[ast::Property]) -> Result<Vec<(String, String)>> {
+pub fn config(properties: &[ast::Property]) -> Result<Vec<(String, String)>> {
     let text = |property: &ast::Property| match &property.value.value {
         Value::Varchar(text) => Ok(text.clone()),
         Value::Boolean(value) => Ok(value.to_string()),

@@ -65,7 +65,7 @@ pub use create_error_policy::create_error_policy;
 pub use create_function::create_function;
 pub use create_source::{CreateSourcePlan, create_source};
 pub use create_source_as::{CreateQueryPlan, create_source_as};
-pub use create_stage::create_stage;
+pub use create_stage::{config as plugin_settings, create_stage};
 pub use custom_types::{create_type, drop_type};
 pub use drop_error_policy::{drop_error_policy, users as error_policy_users};
 pub use drop_source::{DropSourcePlan, drop_source};

@@ -8,12 +8,13 @@ use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
 
 use crate::compile::Compiler;
-use crate::describe::{Capability, Description};
+use crate::describe::{Capability, Description, EndpointDescription};
 use crate::engine::{new_engine, start_clock};
 use crate::fault::Fault;
 use crate::instance::{Guest, Instance};
 use crate::limits::Limits;
 use crate::validate::{is_wasi, validate};
+use crate::wasi_http::{self, Handler};
 use crate::{SandboxError, v1};
 
 /// Loads components. Cheap to clone; one for the whole server.
@@ -64,11 +65,13 @@ pub(crate) struct Code {
     pub(crate) aggregates: Option<v1::Aggregates>,
     pub(crate) stages: Option<v1::Stages>,
     pub(crate) error_policies: Option<v1::ErrorPolicies>,
+    pub(crate) endpoints: Option<v1::Endpoints>,
+    pub(crate) handler: Option<Handler>,
 }
 
 impl Code {
     pub(crate) fn start(&self) -> Result<Instance, Fault> {
-        Instance::start(self.plugin.clone(), &self.instance, &self.limits)
+        Instance::start(self.plugin.clone(), &self.instance, &self.limits, self.handler.is_some())
     }
 }
 
@@ -90,8 +93,12 @@ impl Sandbox {
         let sha256: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
         let compiled = shared.compiler.compile(&shared.engine, &sha256, bytes, &shared.limits)?;
         let mut linker = shared.linker.clone();
+        let is_handler = surface.exports.iter().any(|e| wasi_http::is_handler(e));
+        if is_handler {
+            wasi_http::link(&mut linker)?;
+        }
         if surface.imports.iter().any(|i| is_wasi(i)) {
-            crate::wasi::link(&shared.engine, &compiled, &mut linker)?;
+            crate::wasi::link(&shared.engine, &compiled, &mut linker, is_handler)?;
         }
         let instance = linker
             .instantiate_pre(&compiled)
@@ -105,9 +112,12 @@ impl Sandbox {
         let stages = has(v1::STAGES).then(|| v1::Stages::find(&instance)).transpose().map_err(other_world)?;
         let error_policies =
             has(v1::ERROR_POLICIES).then(|| v1::ErrorPolicies::find(&instance)).transpose().map_err(other_world)?;
+        let endpoints = has(v1::ENDPOINTS).then(|| v1::Endpoints::find(&instance)).transpose().map_err(other_world)?;
+        let handler = is_handler.then(|| Handler::find(&instance)).transpose().map_err(other_world)?;
         let limits = shared.limits.clone();
         let plugin = plugin.into();
-        let code = Code { plugin, instance, limits, functions, table_functions, aggregates, stages, error_policies };
+        let code =
+            Code { plugin, instance, limits, functions, table_functions, aggregates, stages, endpoints, handler, error_policies };
         let description = describe(&code, &surface.imports)?;
         let imports = surface.imports.into_iter().filter(|i| *i != v1::IMPORTS[0]).collect();
         Ok(Arc::new(Component {
@@ -138,6 +148,13 @@ fn describe(code: &Code, imports: &[String]) -> Result<Description, SandboxError
         if let Some(policies) = &code.error_policies {
             let (author, version, error_policies) = policies.describe(&mut code.start()?)?;
             description = Description { author, version, error_policies, ..std::mem::take(&mut description) };
+        }
+        if let Some(endpoints) = &code.endpoints {
+            let (author, version, endpoint) = endpoints.describe(&mut code.start()?)?;
+            description = Description { author, version, endpoint: Some(endpoint), ..std::mem::take(&mut description) };
+        }
+        if code.handler.is_some() {
+            description.endpoint.get_or_insert_with(EndpointDescription::default);
         }
         Ok(())
     };
@@ -173,6 +190,8 @@ impl Component {
             aggregates: self.code.aggregates.clone(),
             stages: self.code.stages.clone(),
             error_policies: self.code.error_policies.clone(),
+            endpoints: self.code.endpoints.clone(),
+            handler: self.code.handler.clone(),
         };
         Component {
             plugin: self.plugin.clone(),

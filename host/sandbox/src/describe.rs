@@ -16,6 +16,8 @@ pub struct Description {
     pub functions: Vec<FunctionDescription>,
     pub stages: Vec<StageDescription>,
     pub error_policies: Vec<ErrorPolicyDescription>,
+    /// Set if it answers HTTP requests.
+    pub endpoint: Option<EndpointDescription>,
     /// What it imports and so needs to be granted.
     pub wants: Vec<Capability>,
 }
@@ -62,6 +64,24 @@ pub struct ErrorPolicyDescription {
     pub settings: Vec<SettingDescription>,
 }
 
+/// What answers HTTP requests.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointDescription {
+    pub doc: String,
+    pub settings: Vec<SettingDescription>,
+    /// What it says that it answers; none for a standard HTTP handler, which does not say.
+    pub routes: Vec<RouteDescription>,
+}
+
+/// Requests that an endpoint answers.
+#[derive(Clone, Debug)]
+pub struct RouteDescription {
+    pub method: String,
+    /// `/order/{id}`
+    pub path: String,
+    pub doc: String,
+}
+
 /// A setting that CONFIG may give.
 #[derive(Clone, Debug)]
 pub struct SettingDescription {
@@ -98,6 +118,10 @@ pub enum Capability {
     Clock,
     /// Lines in the server's log.
     Log,
+    /// Writing rows to the streams and tables named in the grant; for endpoints.
+    Insert,
+    /// Asking the tables and streams named in the grant; for endpoints.
+    Query,
 }
 
 /// As it is written in GRANT.
@@ -107,6 +131,8 @@ impl fmt::Display for Capability {
             Capability::Random => "RANDOM",
             Capability::Clock => "CLOCK",
             Capability::Log => "LOG",
+            Capability::Insert => "INSERT ON STREAM …",
+            Capability::Query => "QUERY ON TABLE …",
         })
     }
 }
@@ -130,8 +156,9 @@ impl Description {
     /// Refuses a component whose description nobody could use.
     pub(crate) fn check(&self, limits: &Limits) -> Result<(), SandboxError> {
         let reject = |text: String| Err(SandboxError::Rejected(format!("the component describes itself wrongly: {text}")));
-        if self.functions.is_empty() && self.stages.is_empty() && self.error_policies.is_empty() {
-            return reject("it has neither a function nor a stage nor an error policy".to_owned());
+        let is_empty = self.functions.is_empty() && self.stages.is_empty() && self.error_policies.is_empty();
+        if is_empty && self.endpoint.is_none() {
+            return reject("it has neither a function nor a stage nor an endpoint nor an error policy".to_owned());
         }
         let names = self.functions.iter().map(|f| ("function", &f.name)).chain(self.stages.iter().map(|s| ("stage", &s.name)));
         let names = names.chain(self.error_policies.iter().map(|p| ("error policy", &p.name)));

@@ -39,6 +39,8 @@ pub enum TimeLimit {
     Start,
     /// A call with rows.
     Batch,
+    /// A call with an HTTP request.
+    Request,
 }
 
 impl TimeLimit {
@@ -46,6 +48,7 @@ impl TimeLimit {
         match self {
             TimeLimit::Start => limits.start_ms,
             TimeLimit::Batch => limits.batch_ms,
+            TimeLimit::Request => limits.request_ms,
         }
     }
 }
@@ -55,6 +58,7 @@ impl fmt::Display for TimeLimit {
         f.write_str(match self {
             TimeLimit::Start => "its start (start_ms)",
             TimeLimit::Batch => "one batch (batch_ms)",
+            TimeLimit::Request => "one request (request_ms)",
         })
     }
 }

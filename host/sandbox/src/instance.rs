@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::component::{Instance as Linked, InstancePre};
-use wasmtime::{ResourceLimiter, Store};
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
+use crate::endpoint::EndpointGuest;
 use crate::engine::ticks;
 use crate::fault::{Fault, TimeLimit};
 use crate::limits::Limits;
 use crate::seed::RowSeeds;
+use crate::wasi_http::Http;
 use crate::{Capability, SandboxError, v1};
 
 /// What a statement grants to a component.
@@ -18,6 +20,10 @@ pub struct Grants {
     pub random: bool,
     pub clock: bool,
     pub log: bool,
+    /// Some INSERT ON; what it names is checked call by call.
+    pub insert: bool,
+    /// Some QUERY ON.
+    pub query: bool,
 }
 
 impl Grants {
@@ -26,6 +32,8 @@ impl Grants {
             Capability::Random => self.random,
             Capability::Clock => self.clock,
             Capability::Log => self.log,
+            Capability::Insert => self.insert,
+            Capability::Query => self.query,
         }
     }
 
@@ -50,7 +58,22 @@ pub(crate) struct Guest {
     pub(crate) log_lines_left: u32,
     pub(crate) log_lines_dropped: u64,
     pub(crate) message_bytes: usize,
+    /// What an endpoint's instance has besides.
+    pub(crate) endpoint: Option<EndpointGuest>,
+    /// What a standard HTTP handler has while it works on a request.
+    pub(crate) http: Option<Box<Http>>,
     used: Used,
+}
+
+impl Guest {
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.used.limits
+    }
+
+    /// Memory in use, all linear memories together.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.used.memory_bytes
+    }
 }
 
 /// Counts an instance's memory and refuses more than is allowed.
@@ -98,12 +121,19 @@ pub(crate) struct Instance {
     pub(crate) aggregates: Option<v1::AggregateExports>,
     pub(crate) stages: Option<v1::StageExports>,
     pub(crate) error_policies: Option<v1::ErrorPolicyExports>,
+    pub(crate) endpoints: Option<v1::EndpointExports>,
     /// Time in calls so far, instantiation not counted.
     pub(crate) nanos: u64,
 }
 
 impl Instance {
-    pub(crate) fn start(plugin: Arc<str>, component: &InstancePre<Guest>, limits: &Arc<Limits>) -> Result<Instance, Fault> {
+    /// `is_handler`: with what a standard HTTP handler may ask for already while it starts.
+    pub(crate) fn start(
+        plugin: Arc<str>,
+        component: &InstancePre<Guest>,
+        limits: &Arc<Limits>,
+        is_handler: bool,
+    ) -> Result<Instance, Fault> {
         let used = Used { limits: limits.clone(), memory_bytes: 0, memory_denied: false };
         let guest = Guest {
             plugin,
@@ -112,6 +142,8 @@ impl Instance {
             log_lines_left: limits.log_lines,
             log_lines_dropped: 0,
             message_bytes: limits.message_bytes,
+            endpoint: None,
+            http: is_handler.then(Http::new),
             used,
         };
         let mut store = Store::new(component.engine(), guest);
@@ -127,6 +159,7 @@ impl Instance {
                 aggregates: None,
                 stages: None,
                 error_policies: None,
+                endpoints: None,
                 nanos: 0,
             }),
             Err(e) => Err(fault_of(&mut store, &e, TimeLimit::Start)),
@@ -156,6 +189,19 @@ impl Instance {
         look: impl FnOnce(&mut Store<Guest>, &Linked) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
         look(&mut self.store, &self.linked).map_err(|e| Fault::Start(format!("{e:#}")))
+    }
+
+    /// The host's side, between calls.
+    pub(crate) fn guest(&mut self) -> &mut Guest {
+        self.store.data_mut()
+    }
+
+    /// From now on time that the guest waits for the server's data does not count for its deadline.
+    pub(crate) fn forgive_waiting(&mut self) {
+        self.store.epoch_deadline_callback(|mut store| {
+            let waited = store.data_mut().endpoint.as_mut().map_or(0, EndpointGuest::take_waited_ticks);
+            Ok(if waited == 0 { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(waited) })
+        });
     }
 
     pub(crate) fn set_seeds(&mut self, seeds: RowSeeds) {

@@ -3,7 +3,7 @@
 //! A plugin's way, in the order of the modules: [`validate`] looks at the uploaded bytes without running or compiling them;
 //! [`compile`] has a child process compile them, under limits, into a cache; [`describe`] asks the component what is in it;
 //! [`component`] keeps all that, and makes instances: [`scalar`] functions, [`aggregate`] functions and [`stage`]s, which see batches of [`columns`],
-//! and [`error_policy`]s, which see failures.
+//! [`endpoint`]s, which see HTTP requests, and [`error_policy`]s, which see failures.
 //! Everything is bounded by [`limits`], and a component gets no capability that is not in its [`Grants`].
 //!
 //! There is one module per version of the interface (`wit/`): [`v1`] alone knows the types generated from `wit/v1`.
@@ -16,6 +16,7 @@ pub mod compile;
 pub mod component;
 pub mod definition;
 pub mod describe;
+pub mod endpoint;
 pub mod engine;
 pub mod error;
 pub mod error_policy;
@@ -30,16 +31,19 @@ pub mod stage;
 pub mod v1;
 pub mod validate;
 mod wasi;
+mod wasi_http;
 
 pub use aggregate::AggregateInstance;
 pub use compile::compile_child_main;
 pub use component::{Component, Sandbox, SandboxOptions};
 pub use describe::{
-    Capability, Description, ErrorPolicyDescription, FunctionDescription, SettingDescription, SignatureDescription,
-    StageDescription,
+    Capability, Description, EndpointDescription, ErrorPolicyDescription, FunctionDescription, RouteDescription,
+    SettingDescription, SignatureDescription, StageDescription,
 };
+pub use endpoint::{DataAccess, DataError, Endpoint, HttpRequest, HttpResponse, Parameter};
 pub use error::SandboxError;
 pub use error_policy::{ErrorPolicyInstance, PolicyDecision, PolicyFailure};
+pub use fault::Fault;
 pub use instance::Grants;
 pub use limits::Limits;
 pub use scalar::ScalarInstance;

@@ -27,6 +27,20 @@ pub struct Limits {
     pub output_rows: usize,
     /// Columns that a stage's sink may have.
     pub output_columns: usize,
+    /// Milliseconds that an endpoint may compute for a request; waiting for rows to be written or read does not count.
+    pub request_ms: u64,
+    /// Bytes of a request's body.
+    pub request_bytes: usize,
+    /// Bytes of a response's body.
+    pub response_bytes: usize,
+    /// Calls of `insert` and `query` that a request may make.
+    pub request_calls: u32,
+    /// Rows that a query of an endpoint may give.
+    pub query_rows: usize,
+    /// Requests that an endpoint works on at a time, each in an instance and on a thread of its own.
+    pub concurrent_requests: usize,
+    /// Requests that wait for their turn; further ones are turned away.
+    pub waiting_requests: usize,
     /// Elements of one table (function pointers).
     pub table_elements: usize,
     /// Tables of one instance of a component; each core instance in it may have some.
@@ -82,6 +96,13 @@ impl Default for Limits {
             output_bytes: 64 << 20,
             output_rows: 1_000_000,
             output_columns: 1_000,
+            request_ms: 2_000,
+            request_bytes: 4 << 20,
+            response_bytes: 16 << 20,
+            request_calls: 1_000,
+            query_rows: 100_000,
+            concurrent_requests: 8,
+            waiting_requests: 256,
             table_elements: 1_000_000,
             tables: 200,
             core_instances: 200,

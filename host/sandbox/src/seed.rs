@@ -1,5 +1,6 @@
 //! Seeds of random numbers: the same record has the same seed, whatever batch it comes in and however often.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 
 use arrow_buffer::ScalarBuffer;
@@ -28,6 +29,13 @@ impl RowSeeds {
 
     pub(crate) fn counted(plugin: &str, rows: Range<i64>) -> RowSeeds {
         RowSeeds { partition: partition_seed(plugin, "", 0), offsets: Offsets::Counted(rows) }
+    }
+
+    /// Of a single row that nothing will ever repeat.
+    pub(crate) fn fresh() -> RowSeeds {
+        // Each such state has keys that nobody can foresee.
+        let partition = RandomState::new().build_hasher().finish();
+        RowSeeds { partition, offsets: Offsets::Counted(0..1) }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -11,6 +11,7 @@ use wasmparser::{
 use crate::SandboxError;
 use crate::limits::{FUNCTION_BYTES_MAX, FUNCTIONS_MAX, IMPORTS_MAX, INSTANCES_MAX, LOCALS_MAX, Limits, NESTED_MAX, NESTING_MAX};
 use crate::v1;
+use crate::wasi_http::is_handler;
 
 /// What a component says of itself in its outermost layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,10 +36,10 @@ pub fn validate(bytes: &[u8], limits: &Limits) -> Result<Surface, SandboxError> 
             )));
         }
     }
-    if !surface.exports.iter().any(|e| v1::WORLDS.contains(&e.as_str())) {
+    if !surface.exports.iter().any(|e| v1::WORLDS.contains(&e.as_str()) || is_handler(e)) {
         let exports = if surface.exports.is_empty() { "nothing".to_owned() } else { surface.exports.join(", ") };
         return Err(SandboxError::Rejected(format!(
-            "the component is for another world: it exports {exports}; a plugin exports one of {}",
+            "the component is for another world: it exports {exports}; a plugin exports one of {}, wasi:http/incoming-handler@0.2",
             v1::WORLDS.join(", ")
         )));
     }

@@ -3,12 +3,13 @@
 //! Nothing is behind it: no files, no arguments, no environment, output goes nowhere, clocks stand still, random bytes are
 //! zeros. That much lets a language's runtime start; whatever else of WASI is called traps.
 
-use wasmtime::component::{Component, Linker, Resource, Val, types::ComponentItem};
+use wasmtime::component::{Component, Linker, LinkerInstance, Resource, ResourceAny, ResourceType, Val, types::ComponentItem};
 use wasmtime::{Engine, StoreContextMut};
 
 use crate::SandboxError;
 use crate::instance::Guest;
 use crate::validate::is_wasi;
+use crate::wasi_http;
 
 /// The most random bytes given at once.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
@@ -29,27 +30,32 @@ enum Inert {
     ZeroBytes,
     /// Two zeros.
     ZeroPair,
-    /// A new handle.
-    Handle,
+    /// A stream at its end, a stream that keeps nothing, something that is ready: real ones for an HTTP handler, new handles
+    /// of nothing for others.
+    InputHandle,
+    OutputHandle,
+    PollableHandle,
     Ok,
     /// `ok` with the number of bytes that may be written.
     OkToWrite,
 }
 
 /// Interface (without version), function, answer.
-const INERT: [(&str, &str, Inert); 24] = [
+const INERT: [(&str, &str, Inert); 26] = [
     ("wasi:cli/environment", "get-environment", Inert::EmptyList),
     ("wasi:cli/environment", "get-arguments", Inert::EmptyList),
     ("wasi:cli/environment", "initial-cwd", Inert::None),
-    ("wasi:cli/stdin", "get-stdin", Inert::Handle),
-    ("wasi:cli/stdout", "get-stdout", Inert::Handle),
-    ("wasi:cli/stderr", "get-stderr", Inert::Handle),
+    ("wasi:cli/stdin", "get-stdin", Inert::InputHandle),
+    ("wasi:cli/stdout", "get-stdout", Inert::OutputHandle),
+    ("wasi:cli/stderr", "get-stderr", Inert::OutputHandle),
     ("wasi:cli/terminal-stdin", "get-terminal-stdin", Inert::None),
     ("wasi:cli/terminal-stdout", "get-terminal-stdout", Inert::None),
     ("wasi:cli/terminal-stderr", "get-terminal-stderr", Inert::None),
     ("wasi:filesystem/preopens", "get-directories", Inert::EmptyList),
     ("wasi:clocks/monotonic-clock", "now", Inert::Zero),
     ("wasi:clocks/monotonic-clock", "resolution", Inert::One),
+    ("wasi:clocks/monotonic-clock", "subscribe-instant", Inert::PollableHandle),
+    ("wasi:clocks/monotonic-clock", "subscribe-duration", Inert::PollableHandle),
     ("wasi:clocks/wall-clock", "now", Inert::Epoch),
     ("wasi:clocks/wall-clock", "resolution", Inert::Epoch),
     ("wasi:random/random", "get-random-bytes", Inert::ZeroBytes),
@@ -64,27 +70,48 @@ const INERT: [(&str, &str, Inert); 24] = [
     ("wasi:io/poll", "[method]pollable.block", Inert::Nothing),
 ];
 
-/// Puts something under every import of WASI that the component has.
-pub(crate) fn link(engine: &Engine, component: &Component, linker: &mut Linker<Guest>) -> Result<(), SandboxError> {
+/// Puts something under every import of WASI that the component has; those of an HTTP handler that [`wasi_http`] is behind are left
+/// alone.
+pub(crate) fn link(
+    engine: &Engine,
+    component: &Component,
+    linker: &mut Linker<Guest>,
+    is_handler: bool,
+) -> Result<(), SandboxError> {
     let link = |linker: &mut Linker<Guest>| -> wasmtime::Result<()> {
         for (interface, import) in component.component_type().imports(engine) {
             let ComponentItem::ComponentInstance(instance) = import.ty else { continue };
-            if !is_wasi(interface) {
+            let plain = interface.split('@').next().unwrap_or(interface);
+            if !is_wasi(interface) || is_handler && wasi_http::INTERFACES.contains(&plain) {
                 continue;
             }
-            let plain = interface.split('@').next().unwrap_or(interface);
-            for (function, _) in instance.exports(engine) {
+            for (function, item) in instance.exports(engine) {
                 if let Some((_, _, inert)) = INERT.iter().find(|(i, f, _)| *i == plain && *f == function) {
                     let inert = *inert;
                     linker
                         .instance(interface)?
                         .func_new(function, move |store, _, arguments, results| answer(inert, store, arguments, results))?;
+                } else if is_handler {
+                    trap(&mut linker.instance(interface)?, interface, function, &item.ty)?;
                 }
             }
         }
-        linker.define_unknown_imports_as_traps(component)
+        // For a handler this would shadow those of its imports that have another version than the host's.
+        if is_handler { Ok(()) } else { linker.define_unknown_imports_as_traps(component) }
     };
     link(linker).map_err(|e| SandboxError::Rejected(format!("the component's imports of WASI do not link: {e:#}")))
+}
+
+/// Defines an import that must not be called.
+fn trap(linker: &mut LinkerInstance<'_, Guest>, interface: &str, name: &str, item: &ComponentItem) -> wasmtime::Result<()> {
+    match item {
+        ComponentItem::ComponentFunc(_) => {
+            let message = format!("`{interface}#{name}` is not offered to plugins");
+            linker.func_new(name, move |_, _, _, _| Err(wasmtime::Error::msg(message.clone())))
+        }
+        ComponentItem::Resource(_) => linker.resource(name, ResourceType::host::<()>(), |_, _| Ok(())),
+        _ => Ok(()),
+    }
 }
 
 fn answer(inert: Inert, store: StoreContextMut<'_, Guest>, arguments: &[Val], results: &mut [Val]) -> wasmtime::Result<()> {
@@ -100,7 +127,7 @@ fn answer(inert: Inert, store: StoreContextMut<'_, Guest>, arguments: &[Val], re
             _ => wasmtime::bail!("more than {RANDOM_BYTES_MAX} random bytes asked for"),
         },
         Inert::ZeroPair => Val::Tuple(vec![Val::U64(0), Val::U64(0)]),
-        Inert::Handle => Val::Resource(Resource::<()>::new_own(0).try_into_resource_any(store)?),
+        Inert::InputHandle | Inert::OutputHandle | Inert::PollableHandle => Val::Resource(handle(inert, store)?),
         Inert::Ok => Val::Result(Ok(None)),
         Inert::OkToWrite => Val::Result(Ok(Some(Box::new(Val::U64(WRITE_BYTES))))),
     };
@@ -108,4 +135,13 @@ fn answer(inert: Inert, store: StoreContextMut<'_, Guest>, arguments: &[Val], re
         *result = value;
     }
     Ok(())
+}
+
+fn handle(inert: Inert, mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result<ResourceAny> {
+    match (&mut store.data_mut().http, inert) {
+        (Some(http), Inert::InputHandle) => http.nothing()?.try_into_resource_any(store),
+        (Some(http), Inert::OutputHandle) => http.sink()?.try_into_resource_any(store),
+        (Some(http), _) => http.ready()?.try_into_resource_any(store),
+        (None, _) => Resource::<()>::new_own(0).try_into_resource_any(store),
+    }
 }

@@ -128,6 +128,7 @@ pub enum PluginKind {
     Aggregate,
     Stage,
     ErrorPolicy,
+    Endpoint,
 }
 
 #[derive(Debug, Args)]

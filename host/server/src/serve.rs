@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::arguments::ServerArguments;
 use crate::config::{self, Settings};
+use crate::listen::Paths;
 use crate::{banner, listen, logging, rest, signals};
 
 /// Threads that move bytes between sockets and queries. Work that takes longer has threads of its own, so two are enough
@@ -82,9 +83,10 @@ async fn serve(arguments: &ServerArguments) -> Result<(), String> {
     eprintln!("{}", banner::banner(&settings, &addresses, app.cluster_id()));
     tracing::info!(url = %format!("http://{}", app.host()), state_dir = %settings.state_dir.display(), "ready");
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let service = rest::router(app);
-    let accepting: Vec<_> =
-        listeners.into_iter().map(|l| tokio::spawn(listen::accept(l, service.clone(), stopped.clone()))).collect();
+    let service = rest::router(app.clone());
+    let mut accepting: Vec<_> =
+        listeners.into_iter().map(|l| tokio::spawn(listen::accept(l, service.clone(), Paths::Rest, stopped.clone()))).collect();
+    accepting.push(tokio::spawn(listen::follow_endpoints(app, stopped)));
     let signal = signals::stop_requested().await;
     tracing::info!(signal, "stopping");
     let _ = stop.send(true);

@@ -17,7 +17,7 @@ const TEST_FUNCTIONS: &str = "ksqldb-test-functions.wasm";
 /// Components, and what they are granted: randomness that repeats itself, nothing else.
 struct Components(Vec<Arc<Component>>);
 
-const GRANTS: Grants = Grants { random: true, clock: false, log: false };
+const GRANTS: Grants = Grants { random: true, clock: false, log: false, insert: false, query: false };
 
 /// Takes `--plugins DIR` out of the arguments, and loads the components that are there. Without the flag, functions of
 /// ksqlDB's test suites come from `target/plugins` where that was built, else from the driver itself.

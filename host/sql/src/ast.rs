@@ -59,6 +59,9 @@ pub enum Statement {
     DescribeStage {
         name: Name,
     },
+    DescribeEndpoint {
+        name: Name,
+    },
     /// Plugin names keep their case here and wherever they stand.
     DescribePlugin {
         name: Name,

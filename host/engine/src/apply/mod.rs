@@ -3,6 +3,7 @@
 //! A statement is planned into an [`Effect`] twice: when it is submitted, to check it and to make its topics, and when its
 //! command is applied, with the facts that were recorded. Only applying changes anything.
 
+mod endpoints;
 mod error_policies;
 mod functions;
 mod lifecycle;
@@ -29,8 +30,9 @@ use crate::command::{Command, CommandBody};
 use crate::command_id::command_id;
 use crate::engine::Engine;
 use crate::lookup::{CommandTopics, PluginCatalog};
-use crate::state::{FunctionEntry, StageEntry, State};
+use crate::state::{EndpointEntry, FunctionEntry, StageEntry, State};
 
+pub use endpoints::no_such as no_such_endpoint;
 pub use queries::start_runner;
 
 /// Is a command new, or one from before the last start?
@@ -90,6 +92,10 @@ pub enum Effect {
     DropErrorPolicy {
         name: String,
     },
+    AddEndpoint(EndpointEntry),
+    DropEndpoint {
+        name: String,
+    },
     UseRevision {
         target: RevisionTarget,
         name: String,
@@ -142,6 +148,8 @@ pub fn effect(
         Statement::DropStage { if_exists, name } => stages::drop(state, *if_exists, name, text),
         Statement::CreateErrorPolicy(create) => error_policies::create(context, create, text),
         Statement::DropErrorPolicy { if_exists, name } => error_policies::drop(context, *if_exists, name, text),
+        Statement::CreateEndpoint(create) => endpoints::create(engine, state, create, text),
+        Statement::DropEndpoint { if_exists, name } => endpoints::drop(state, *if_exists, name, text),
         Statement::AlterRevision { target, name, revision, dry_run: None } => {
             revisions::alter(engine, state, *target, name, *revision, text)
         }
@@ -309,6 +317,8 @@ fn take_effect(
         Effect::AddErrorPolicy { policy, replanned, .. } => error_policies::add(engine, state, policy, replanned, how),
         Effect::DropErrorPolicy { name } => Ok(error_policies::remove(state, &name)),
         Effect::DropStage { name, query_id } => stages::remove(engine, state, &name, &query_id, how),
+        Effect::AddEndpoint(entry) => endpoints::add(engine, state, entry, how),
+        Effect::DropEndpoint { name } => endpoints::remove(engine, state, &name, how),
         Effect::UseRevision { target, name, revision, users } => {
             revisions::switch(engine, state, target, &name, revision, &users, how)
         }

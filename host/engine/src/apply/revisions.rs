@@ -62,6 +62,16 @@ pub fn alter(
             refused(format!("Revision {revision} of plugin '{plugin}' does not fit {}: {why} Nothing was changed.", used.name))
         })?;
     }
+    if target == RevisionTarget::Plugin {
+        for endpoint in state.endpoints.values().filter(|e| e.plugin == plugin) {
+            crate::endpoints::open(engine, &component, &endpoint.config, &endpoint.grants).map_err(|why| {
+                refused(format!(
+                    "Revision {revision} of plugin '{plugin}' does not fit endpoint {}: {why} Nothing was changed.",
+                    endpoint.name
+                ))
+            })?;
+        }
+    }
     Ok(Effect::UseRevision { target, name: name.clone(), revision, users })
 }
 
@@ -238,10 +248,18 @@ pub fn switch(
             }
         }
     }
+    let endpoints = state.endpoints.values().filter(|e| target == RevisionTarget::Plugin && e.plugin == name).count();
+    let mut taken = format!("{queries} running queries take it at their next commit");
+    if endpoints > 0 {
+        taken += &format!(", {endpoints} endpoints with their next request");
+        if how == Apply::Live {
+            engine.endpoints.update(engine, state);
+        }
+    }
     let what = match target {
         RevisionTarget::Plugin => "Plugin",
         RevisionTarget::Stage => "Stage",
         RevisionTarget::Function => "Function",
     };
-    Ok((format!("{what} {name} uses revision {revision}; {queries} running queries take it at their next commit."), None))
+    Ok((format!("{what} {name} uses revision {revision}; {taken}."), None))
 }

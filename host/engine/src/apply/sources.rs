@@ -59,6 +59,11 @@ pub fn drop(state: &State, context: &PlanContext<'_>, drop: &ast::DropSource, te
         let message = format!("{} is written by stage {}: DROP STAGE {} first.", drop.name.node, stage.name, stage.name);
         return Err(StatementError::bad_statement(message, text));
     }
+    if let Some(endpoint) = state.endpoints.values().find(|e| e.is_granted(&drop.name.node)) {
+        let message =
+            format!("{} is granted to endpoint {}: DROP ENDPOINT {} first.", drop.name.node, endpoint.name, endpoint.name);
+        return Err(StatementError::bad_statement(message, text));
+    }
     let delete_topic = plan.delete_topic.then(|| source.topic.to_string());
     let mut terminates: Vec<String> = plan.terminate.into_iter().collect();
     // A CREATE SOURCE TABLE has a query that keeps its copy.

@@ -4,7 +4,7 @@ use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::calzone::plugin::log::Level;
-use super::bindings::calzone::plugin::{clock, fault, log, random};
+use super::bindings::calzone::plugin::{clock, fault, insert, log, query, random};
 use crate::SandboxError;
 use crate::instance::Guest;
 use crate::limits::cut;
@@ -17,7 +17,9 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Guest>, SandboxError> {
         fault::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)?;
         random::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)?;
         clock::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)?;
-        log::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)
+        log::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)?;
+        insert::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)?;
+        query::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)
     };
     add(&mut linker).map_err(|e| SandboxError::Internal(format!("the sandbox's own imports do not link: {e:#}")))?;
     Ok(linker)

@@ -3,36 +3,42 @@
 mod aggregates;
 mod capabilities;
 mod convert;
+mod endpoints;
 mod error_policies;
 mod functions;
 mod stages;
 
 pub(crate) use aggregates::{AggregateBatch, Aggregates};
 pub(crate) use bindings::exports::calzone::plugin::aggregate_functions::Guest as AggregateExports;
+pub(crate) use bindings::exports::calzone::plugin::endpoints::Guest as EndpointExports;
 pub(crate) use bindings::exports::calzone::plugin::error_policies::Guest as ErrorPolicyExports;
 pub(crate) use bindings::exports::calzone::plugin::scalar_functions::Guest as ScalarExports;
 pub(crate) use bindings::exports::calzone::plugin::stages::Guest as StageExports;
 pub(crate) use bindings::exports::calzone::plugin::table_functions::Guest as TableExports;
 pub(crate) use capabilities::linker;
+pub(crate) use endpoints::Endpoints;
 pub(crate) use error_policies::ErrorPolicies;
 pub(crate) use functions::{Bind, Functions, ScalarFunctions, TableFunctions};
 pub(crate) use stages::{BatchColumns, OutputRows, Stages};
 
 /// Each is a world's mark: a plugin exports one of them at least.
-pub const WORLDS: [&str; 5] = [FUNCTIONS, TABLE_FUNCTIONS, AGGREGATES, STAGES, ERROR_POLICIES];
+pub const WORLDS: [&str; 6] = [FUNCTIONS, TABLE_FUNCTIONS, AGGREGATES, STAGES, ENDPOINTS, ERROR_POLICIES];
 /// What a plugin may import. `types` holds no functions and gives nothing.
-pub const IMPORTS: [&str; 5] = [
+pub const IMPORTS: [&str; 7] = [
     "calzone:plugin/types@1.0.0",
     "calzone:plugin/fault@1.0.0",
     "calzone:plugin/random@1.0.0",
     "calzone:plugin/clock@1.0.0",
     "calzone:plugin/log@1.0.0",
+    "calzone:plugin/insert@1.0.0",
+    "calzone:plugin/query@1.0.0",
 ];
 pub(crate) const FUNCTIONS: &str = "calzone:plugin/scalar-functions@1.0.0";
 pub(crate) const TABLE_FUNCTIONS: &str = "calzone:plugin/table-functions@1.0.0";
 pub(crate) const AGGREGATES: &str = "calzone:plugin/aggregate-functions@1.0.0";
 pub(crate) const STAGES: &str = "calzone:plugin/stages@1.0.0";
 pub(crate) const ERROR_POLICIES: &str = "calzone:plugin/error-policies@1.0.0";
+pub(crate) const ENDPOINTS: &str = "calzone:plugin/endpoints@1.0.0";
 
 /// Is there something behind this import?
 pub fn offers(import: &str) -> bool {
@@ -45,6 +51,8 @@ pub fn capability(import: &str) -> Option<crate::Capability> {
         "calzone:plugin/random@1.0.0" => Some(crate::Capability::Random),
         "calzone:plugin/clock@1.0.0" => Some(crate::Capability::Clock),
         "calzone:plugin/log@1.0.0" => Some(crate::Capability::Log),
+        "calzone:plugin/insert@1.0.0" => Some(crate::Capability::Insert),
+        "calzone:plugin/query@1.0.0" => Some(crate::Capability::Query),
         _ => None,
     }
 }
@@ -60,11 +68,14 @@ pub(crate) mod bindings {
                 import calzone:plugin/random@1.0.0;
                 import calzone:plugin/clock@1.0.0;
                 import calzone:plugin/log@1.0.0;
+                import calzone:plugin/insert@1.0.0;
+                import calzone:plugin/query@1.0.0;
                 export calzone:plugin/scalar-functions@1.0.0;
                 export calzone:plugin/table-functions@1.0.0;
                 export calzone:plugin/aggregate-functions@1.0.0;
                 export calzone:plugin/stages@1.0.0;
                 export calzone:plugin/error-policies@1.0.0;
+                export calzone:plugin/endpoints@1.0.0;
             }
         ",
         // Columns are lent to the guest, not copied for it.

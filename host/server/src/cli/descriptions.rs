@@ -270,6 +270,32 @@ pub fn stage(stage: &Value) -> String {
     out
 }
 
+pub fn endpoint(endpoint: &Value) -> String {
+    let mut out = format!("\n{}", field("Name", string(&endpoint["name"])));
+    let config: Vec<String> =
+        endpoint["config"].as_object().into_iter().flatten().map(|(k, v)| format!("{k} = {}", string(v))).collect();
+    for (label, value) in [
+        ("Description", string(&endpoint["description"]).to_owned()),
+        ("Path", string(&endpoint["path"]).to_owned()),
+        ("Listener", string(&endpoint["listener"]).to_owned()),
+        ("Plugin", format!("{} (revision {})", string(&endpoint["plugin"]), endpoint["revision"])),
+        ("State", string(&endpoint["state"]).to_owned()),
+        ("Error", string(&endpoint["error"]).to_owned()),
+        ("Config", config.join(", ")),
+        ("Granted", strings(&endpoint["grants"])),
+        ("Requests", endpoint["requests"].to_string()),
+        ("Failures", endpoint["failures"].to_string()),
+    ] {
+        if !value.is_empty() {
+            out.push_str(&field(label, &value));
+        }
+    }
+    out.push_str(&list(["Method", "Path", "Description"], &endpoint["routes"], |r| {
+        vec![string(&r["method"]).to_owned(), string(&r["path"]).to_owned(), string(&r["description"]).to_owned()]
+    }));
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,6 +78,17 @@ fn body(answer: &Value) -> String {
             };
             message(&format!("Dead letters replayed from {topic}: {replayed}.{left}"))
         }
+        "endpoints" => list(["Endpoint", "Path", "Listener", "Plugin", "Revision", "State"], &answer["endpoints"], |e| {
+            vec![
+                string(&e["name"]).to_owned(),
+                string(&e["path"]).to_owned(),
+                string(&e["listener"]).to_owned(),
+                string(&e["plugin"]).to_owned(),
+                e["revision"].to_string(),
+                string(&e["state"]).to_owned(),
+            ]
+        }),
+        "endpoint_description" => descriptions::endpoint(&answer["endpoint"]),
         "stage_description" => descriptions::stage(&answer["stage"]),
         // A server may know more than this program: better all of it than nothing.
         _ => format!("{}\n", super::pretty::pretty(answer)),

@@ -22,6 +22,13 @@ const SETTINGS: &[(&str, Setter)] = &[
     ("output.bytes", |l, n| l.output_bytes = n as usize),
     ("output.rows", |l, n| l.output_rows = n as usize),
     ("output.columns", |l, n| l.output_columns = n as usize),
+    ("request.ms", |l, n| l.request_ms = n),
+    ("request.bytes", |l, n| l.request_bytes = n as usize),
+    ("response.bytes", |l, n| l.response_bytes = n as usize),
+    ("request.calls", |l, n| l.request_calls = n as u32),
+    ("query.rows", |l, n| l.query_rows = n as usize),
+    ("concurrent.requests", |l, n| l.concurrent_requests = n as usize),
+    ("waiting.requests", |l, n| l.waiting_requests = n as usize),
     ("table.elements", |l, n| l.table_elements = n as usize),
     ("log.lines", |l, n| l.log_lines = n as u32),
 ];

@@ -1,5 +1,6 @@
 //! Answers as JSON: ksqlDB's entities, field by field in its order, and ours beside them.
 
+mod endpoint;
 mod error_policy;
 mod function;
 mod plugin;
@@ -101,6 +102,11 @@ fn kind_and_fields(kind: &AnswerKind, names: &Names<'_>) -> (&'static str, Value
         AnswerKind::Replayed { topic, replayed, left } => {
             ("dead_letters_replayed", json!({ "topic": topic, "replayed": replayed, "left": left }))
         }
+        AnswerKind::Endpoints(endpoints) => {
+            let all: Vec<Value> = endpoints.iter().map(endpoint::summary).collect();
+            ("endpoints", json!({ "endpoints": all }))
+        }
+        AnswerKind::Endpoint(described) => ("endpoint_description", json!({ "endpoint": endpoint::description(described) })),
         AnswerKind::Stage(described) => ("stage_description", json!({ "stage": stage::description(described) })),
     }
 }

@@ -19,6 +19,7 @@ fn of_revision(name: &str, revision: &RevisionSummary) -> Value {
         "functions": revision.functions,
         "stages": revision.stages,
         "errorPolicies": revision.error_policies,
+        "endpoint": revision.endpoint,
         "imports": revision.imports,
     })
 }
@@ -42,6 +43,7 @@ pub fn plugin_json(plugin: &PluginSummary) -> Value {
                 "functions": r.functions,
                 "stages": r.stages,
                 "errorPolicies": r.error_policies,
+                "endpoint": r.endpoint,
                 "imports": r.imports,
             })
         })

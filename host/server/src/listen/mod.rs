@@ -1,5 +1,6 @@
 //! One port for HTTP/1.1 and for HTTP/2 without TLS, with prior knowledge and by `Upgrade: h2c`.
 
+mod endpoints;
 mod request_line;
 mod upgrade;
 
@@ -17,6 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+pub use endpoints::follow as follow_endpoints;
 use request_line::QuotedRequestLine;
 
 /// Requests of one HTTP/2 connection at a time, as ksqlDB announces it.
@@ -34,8 +36,17 @@ const HEADER_TIME_MAX: Duration = Duration::from_secs(30);
 /// Rest after an accept failed, which happens when the process has too many files open.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// Whose paths are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paths {
+    /// Those of the REST interface, whose routes are the same with a slash at the end.
+    Rest,
+    /// Those of an endpoint, which sees them as they were sent.
+    AsSent,
+}
+
 /// Accepts connections until told to stop, then waits until those there are have ended.
-pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+pub async fn accept(listener: TcpListener, router: Router, paths: Paths, mut stopped: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -48,7 +59,7 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
             Ok((stream, permit)) => {
                 let (router, stopped) = (router.clone(), stopped.clone());
                 connections.spawn(async move {
-                    serve(stream, router, stopped).await;
+                    serve(stream, router, paths, stopped).await;
                     drop(permit);
                 });
             }
@@ -58,6 +69,8 @@ pub async fn accept(listener: TcpListener, router: Router, mut stopped: watch::R
             }
         }
     }
+    // Free for others at once, while answers may still be on their way.
+    drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
@@ -77,7 +90,7 @@ async fn requested(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+async fn serve(stream: TcpStream, router: Router, paths: Paths, mut stopped: watch::Receiver<bool>) {
     // Rows are small and each is to arrive when it is there.
     let _ = stream.set_nodelay(true);
     let inner = TowerToHyperService::new(router);
@@ -85,9 +98,9 @@ async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<b
         let inner = inner.clone();
         async move {
             if upgrade::is_requested(&request) {
-                return Ok(upgrade::accept(request, inner).await);
+                return Ok(upgrade::accept(request, inner, paths).await);
             }
-            inner.call(normalise(request.map(Body::new))).await
+            inner.call(normalise(request.map(Body::new), paths)).await
         }
     });
     let builder = builder();
@@ -119,8 +132,12 @@ fn builder() -> auto::Builder<TokioExecutor> {
 }
 
 /// Routes are the same with a slash at the end. HEAD is not answered by ksqlDB's routes, so it becomes a path that is none.
-fn normalise(mut request: Request<Body>) -> Request<Body> {
+/// Endpoints get what was sent.
+fn normalise(mut request: Request<Body>, paths: Paths) -> Request<Body> {
     let path = request.uri().path();
+    if paths == Paths::AsSent || path.starts_with("/endpoints/") {
+        return request;
+    }
     let routed = match request.method() {
         &Method::HEAD => Some("/head".to_owned()),
         _ if path.len() > 1 && path.ends_with('/') => Some(path.trim_end_matches('/').to_owned()).filter(|p| !p.is_empty()),

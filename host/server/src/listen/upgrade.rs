@@ -22,6 +22,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::Paths;
 use crate::error::{Failure, Form};
 
 /// Bytes of a request's body that may be held back until the connection is upgraded.
@@ -46,7 +47,7 @@ pub fn is_requested(request: &Request<Incoming>) -> bool {
 }
 
 /// Answers 101 and goes on over HTTP/2.
-pub async fn accept(request: Request<Incoming>, router: TowerToHyperService<Router>) -> Response {
+pub async fn accept(request: Request<Incoming>, router: TowerToHyperService<Router>, paths: Paths) -> Response {
     let (mut parts, body) = request.into_parts();
     let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(body) => body.to_bytes(),
@@ -64,7 +65,7 @@ pub async fn accept(request: Request<Incoming>, router: TowerToHyperService<Rout
     tokio::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
         let io = Spliced { inner: TokioIo::new(upgraded), place: Place::Head { seen: Vec::new() }, frames };
-        let service = service_fn(move |request: Request<Incoming>| router.call(super::normalise(request.map(Body::new))));
+        let service = service_fn(move |request: Request<Incoming>| router.call(super::normalise(request.map(Body::new), paths)));
         let connection = super::builder().http2_only();
         if let Err(e) = connection.serve_connection(TokioIo::new(io), service).await {
             tracing::debug!(error = %e, "upgraded connection ended");

@@ -160,6 +160,46 @@ mod tests {
 }
 "#;
 
+const ENDPOINT: &str = r#"//! Answers HTTP requests.
+
+use calzone_guest::endpoint::{Json, Problem, Request, insert, json, select};
+use calzone_guest::{endpoint, plugin};
+
+/// Notes a visit: a JSON object with the field `name`.
+#[endpoint("POST /visits")]
+fn visit(request: &Request) -> Result<(u16, Json), Problem> {
+    let row = row_of(&request.json()?)?;
+    insert("visits", &[row])?;
+    Ok((201, json!({ "noted": true })))
+}
+
+/// How often someone has visited.
+#[endpoint("GET /visits/{name}")]
+fn visits(name: &str) -> Result<Json, Problem> {
+    let rows = select("SELECT name AS `name`, n AS `visits` FROM visitors WHERE name = ?", &[&name])?;
+    rows.into_iter().next().ok_or_else(|| Problem::not_found(format!("{name} was never here")))
+}
+
+/// The row for the stream VISITS.
+fn row_of(visit: &Json) -> Result<Json, Problem> {
+    let name = visit["name"].as_str().ok_or_else(|| Problem::bad_request("the field `name` must be a text"))?;
+    Ok(json!({ "name": name }))
+}
+
+plugin!(endpoint: [visit, visits]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visit_has_a_name() {
+        assert_eq!(row_of(&json!({ "name": "Ada", "x": 1 })), Ok(json!({ "name": "Ada" })));
+        assert_eq!(row_of(&json!({})).unwrap_err().status, 400);
+    }
+}
+"#;
+
 /// Writes the folder NAME.
 pub fn new(name: &str, kind: PluginKind) -> Result<(), String> {
     check_name(name)?;
@@ -178,7 +218,7 @@ edition = \"2024\"
 crate-type = [\"cdylib\", \"rlib\"]
 
 [dependencies]
-calzone-guest = {{ path = {:?} }}
+calzone-guest = {{ path = {:?}{} }}
 
 [profile.release]
 opt-level = 3
@@ -189,13 +229,15 @@ strip = true
 
 [workspace]
 ",
-        sdk.display().to_string()
+        sdk.display().to_string(),
+        if kind == PluginKind::Endpoint { ", features = [\"endpoint\"]" } else { "" },
     );
     let code = match kind {
         PluginKind::Function => FUNCTION,
         PluginKind::TableFunction => TABLE_FUNCTION,
         PluginKind::Aggregate => AGGREGATE,
         PluginKind::Stage => STAGE,
+        PluginKind::Endpoint => ENDPOINT,
         PluginKind::ErrorPolicy => ERROR_POLICY,
     };
     let write = || -> std::io::Result<()> {
@@ -210,6 +252,13 @@ strip = true
         PluginKind::TableFunction => format!("CREATE FUNCTION explode_words USING PLUGIN '{name}';"),
         PluginKind::Aggregate => format!("CREATE FUNCTION value_range USING PLUGIN '{name}';"),
         PluginKind::ErrorPolicy => format!("CREATE ERROR POLICY patient USING PLUGIN '{name}';"),
+        PluginKind::Endpoint => format!(
+            "CREATE STREAM visits (name VARCHAR) WITH (KAFKA_TOPIC='visits', PARTITIONS=1, VALUE_FORMAT='JSON');
+  CREATE TABLE visitors AS SELECT name, COUNT(*) AS n FROM visits GROUP BY name EMIT CHANGES;
+  CREATE ENDPOINT {} ON '/{name}' USING PLUGIN '{name}' GRANT (INSERT ON STREAM visits, QUERY ON TABLE visitors);
+and then: curl localhost:8088/endpoints/{name}/visits -d '{{\"name\":\"Ada\"}}'; curl localhost:8088/endpoints/{name}/visits/Ada",
+            calzone_sql::quote_name(&name.to_uppercase())
+        ),
         PluginKind::Stage => format!("CREATE STAGE my_stage FROM a_stream INTO with_size USING PLUGIN '{name}' GRANT (RANDOM);"),
     };
     println!(

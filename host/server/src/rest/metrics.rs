@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use calzone_engine::Metrics;
 use calzone_engine::answer::QueryState;
+use calzone_engine::endpoints::{BUCKET_MILLIS, EndpointMetrics};
 use calzone_engine::query::WaitingRecords;
 
 use crate::app::App;
@@ -84,6 +85,7 @@ fn render(metrics: &Metrics, process: &Process, service_id: &str) -> String {
         family(&mut out, name, "counter", help, samples);
     }
     policies(&mut out, metrics);
+    endpoints(&metrics.endpoints, &mut out);
     out
 }
 
@@ -114,6 +116,31 @@ fn policies(out: &mut String, metrics: &Metrics) {
             })
         });
         family(out, name, "gauge", help, samples);
+    }
+}
+
+fn endpoints(endpoints: &[EndpointMetrics], out: &mut String) {
+    let labels = |e: &EndpointMetrics| format!("endpoint=\"{}\",plugin=\"{}\"", escape(&e.name), escape(&e.plugin));
+    let counters: [(&str, &str, fn(&EndpointMetrics) -> u64); 3] = [
+        ("calzone_endpoint_requests_total", "Requests that an endpoint has worked on.", |e| e.requests),
+        ("calzone_endpoint_failures_total", "Requests that an endpoint's plugin has failed on.", |e| e.failures),
+        ("calzone_endpoint_turned_away_total", "Requests that an endpoint had no room for.", |e| e.turned_away),
+    ];
+    for (name, help, value) in counters {
+        family(out, name, "counter", help, endpoints.iter().map(|e| (format!("{{{}}}", labels(e)), value(e) as f64)));
+    }
+    let name = "calzone_endpoint_request_seconds";
+    let _ = writeln!(out, "# HELP {name} Time that an endpoint's requests took.\n# TYPE {name} histogram");
+    for endpoint in endpoints {
+        let labels = labels(endpoint);
+        let mut below = 0;
+        for (count, ms) in endpoint.buckets.iter().zip(BUCKET_MILLIS) {
+            below += count;
+            let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{}\"}} {below}", ms as f64 / 1e3);
+        }
+        let _ = writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {}", endpoint.requests);
+        let _ = writeln!(out, "{name}_sum{{{labels}}} {}", endpoint.micros as f64 / 1e6);
+        let _ = writeln!(out, "{name}_count{{{labels}}} {}", endpoint.requests);
     }
 }
 
@@ -160,15 +187,25 @@ mod tests {
                 waiting: [(0, WaitingRecords { records: 8, locked_groups: 9 })].into(),
             },
         };
-        let metrics = Metrics { queries: vec![query], push_queries: 5 };
+        let mut endpoint =
+            EndpointMetrics { name: "E".into(), plugin: "p".into(), requests: 3, micros: 1500, ..Default::default() };
+        (endpoint.buckets[0], endpoint.buckets[2]) = (2, 1);
+        let metrics = Metrics { queries: vec![query], push_queries: 5, endpoints: vec![endpoint] };
         let text = render(&metrics, &Process { resident_bytes: Some(7), uptime_seconds: 1.5 }, "s_");
         for line in [
             "process_resident_memory_bytes 7",
             "calzone_push_queries{ksql_cluster=\"s_\"} 5",
             "calzone_query_records_in_total{ksql_query=\"CSAS_A\\\"_1\",stage=\"S\",plugin=\"p\"} 3",
+<<<<<<< HEAD
             "calzone_error_policy_decisions_total{ksql_query=\"CSAS_A\\\"_1\",policy=\"P\",class=\"plugin\",action=\"retry\",topic=\"s\"} 6",
             "calzone_error_policy_waiting_records{ksql_query=\"CSAS_A\\\"_1\",partition=\"0\"} 8",
             "calzone_error_policy_locked_groups{ksql_query=\"CSAS_A\\\"_1\",partition=\"0\"} 9",
+=======
+            "calzone_endpoint_requests_total{endpoint=\"E\",plugin=\"p\"} 3",
+            "calzone_endpoint_request_seconds_bucket{endpoint=\"E\",plugin=\"p\",le=\"0.002\"} 2",
+            "calzone_endpoint_request_seconds_bucket{endpoint=\"E\",plugin=\"p\",le=\"0.005\"} 3",
+            "calzone_endpoint_request_seconds_sum{endpoint=\"E\",plugin=\"p\"} 0.0015",
+>>>>>>> endpoint
             "calzone_query_guest_seconds_total{ksql_query=\"CSAS_A\\\"_1\",stage=\"S\",plugin=\"p\"} 0.0015",
             "ksql_ksql_metrics_ksql_queries_query_status{ksql_cluster=\"s_\",ksql_query=\"CSAS_A\\\"_1\",query_status=\"RUNNING\"} 1",
         ] {

@@ -3,6 +3,7 @@
 mod accept;
 mod close_query;
 mod cluster_status;
+mod endpoints;
 mod healthcheck;
 mod info;
 mod inserts_stream;
@@ -18,13 +19,15 @@ mod status;
 mod terminate;
 mod ws_query;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use serde_json::Value;
 
 use crate::app::App;
@@ -55,11 +58,17 @@ pub fn router(app: App) -> Router {
         .route("/plugins/{name}", get(plugins::one).put(plugins::upload).delete(plugins::delete))
         .route("/plugins/{name}/revisions/{revision}", get(plugins::bytes))
         .route("/metrics", get(metrics::metrics))
+        .route("/endpoints/{*path}", any(endpoints::by_path))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
         // Each route reads its body under a limit of its own.
         .layer(DefaultBodyLimit::disable())
         .with_state(app)
+}
+
+/// Everything that is asked at the address of an endpoint.
+pub fn endpoint_router(app: App, address: Arc<str>) -> Router {
+    Router::new().fallback(endpoints::by_address).layer(DefaultBodyLimit::disable()).with_state((app, address))
 }
 
 /// The answer to whatever no route knows, a method or a type that it does not take among it.

@@ -1,6 +1,7 @@
 //! The real program, started on an empty folder and a free port, asked over both versions of HTTP.
 
 mod cli;
+mod endpoints;
 mod harness;
 mod inserts;
 mod lifecycle;

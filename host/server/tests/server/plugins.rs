@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::harness::{BOTH, Http, Server};
 
 /// A component that `plugins/build.sh` makes.
-fn component(name: &str) -> Bytes {
+pub fn component(name: &str) -> Bytes {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins").join(format!("{name}.wasm"));
     Bytes::from(std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; run `make plugins` first", path.display())))
 }

@@ -1,11 +1,11 @@
-//! `DESCRIBE` of sources, functions, connectors, stages, plugins and error policies.
+//! `DESCRIBE` of sources, functions, connectors, stages, endpoints, plugins and error policies.
 
 use crate::ast::{Name, Show, SourceKind, Statement};
 use crate::keywords::{in_backticks, quote_name, quote_resource};
 use crate::parser::{Parser, Parsing};
 
 /// Words that DESCRIBE reads as more than a source's name when another word follows.
-const KINDS: &[&str] = &["FUNCTION", "STAGE", "PLUGIN", "ERROR", "TABLES"];
+const KINDS: &[&str] = &["FUNCTION", "STAGE", "ENDPOINT", "PLUGIN", "ERROR", "TABLES"];
 
 /// What follows DESCRIBE.
 pub(super) fn describe(p: &mut Parser) -> Parsing<Statement> {
@@ -24,6 +24,9 @@ pub(super) fn describe(p: &mut Parser) -> Parsing<Statement> {
     }
     if followed && p.take("STAGE") {
         return Ok(Statement::DescribeStage { name: p.name("the stage's name")? });
+    }
+    if followed && p.take("ENDPOINT") {
+        return Ok(Statement::DescribeEndpoint { name: p.name("the endpoint's name")? });
     }
     if followed && p.take("PLUGIN") {
         return Ok(Statement::DescribePlugin { name: p.resource_name("the plugin's name")? });

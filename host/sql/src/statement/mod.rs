@@ -177,6 +177,7 @@ pub(crate) fn format(out: &mut String, statement: &Statement) {
         Statement::DescribeFunction { name } => describe::format(out, "FUNCTION", name),
         Statement::DescribeConnector { name } => describe::format(out, "CONNECTOR", name),
         Statement::DescribeStage { name } => describe::format(out, "STAGE", name),
+        Statement::DescribeEndpoint { name } => describe::format(out, "ENDPOINT", name),
         Statement::DescribePlugin { name } => describe::format_plugin(out, name),
         Statement::DescribeErrorPolicy { name } => describe::format(out, "ERROR POLICY", name),
         Statement::Set { property, value } => session::format_set(out, "SET", property, value),

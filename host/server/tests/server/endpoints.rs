@@ -1,0 +1,156 @@
+//! Endpoints over both versions of HTTP: what crosses, what is refused, what a guest that misbehaves costs.
+
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::{Answer, BOTH, Client, Http, Server};
+use crate::plugins::component;
+
+async fn server() -> Server {
+    let settings =
+        ["calzone.plugin.request.ms=300", "calzone.plugin.request.bytes=100000", "calzone.plugin.concurrent.requests=2"];
+    let server = Server::start_in(TempDir::new().unwrap(), &settings);
+    let mut client = server.client(Http::One).await;
+    for name in ["hostile-endpoint", "wasi-http"] {
+        let uploaded = client.send(Method::PUT, &format!("/plugins/{name}"), &[], component(name)).await;
+        assert_eq!((uploaded.status, &uploaded.json()["endpoint"]), (201, &json!(true)), "{}", uploaded.text());
+    }
+    server
+        .ksql(
+            "CREATE STREAM s (k VARCHAR KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+             CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES;
+             CREATE ENDPOINT e ON '/e/v1' USING PLUGIN 'hostile-endpoint' GRANT (INSERT ON STREAM s, QUERY ON TABLE t, QUERY ON STREAM s);
+             CREATE ENDPOINT h ON '/h' USING PLUGIN 'wasi-http';",
+        )
+        .await;
+    server
+}
+
+async fn post(client: &mut Client, path: &str, body: &str) -> Answer {
+    client.send(Method::POST, path, &[], body.to_owned()).await
+}
+
+#[tokio::test]
+async fn requests_cross_as_they_are_sent() {
+    let server = server().await;
+    for version in BOTH {
+        let mut client = server.client(version).await;
+        let path = "/endpoints/e/v1/echo/a%20b?x=%31&y";
+        let sent = client.send(Method::POST, path, &[("x-sent", "yes"), ("te", "trailers")], Bytes::from_static(&[0, 255])).await;
+        assert_eq!(sent.status, 201, "{version:?}: {}", sent.text());
+        let said = sent.headers.get("x-said").unwrap().to_str().unwrap();
+        assert_eq!(said, "POST /echo/a%20b Some(\"x=%31&y\") a b Some(\"yes\")");
+        assert_eq!(sent.content_type(), Some("application/octet-stream"));
+        assert_eq!(client.send(Method::HEAD, "/endpoints/e/v1/seen", &[], "").await.status, 200);
+        assert_eq!(client.get("/endpoints/e/v1/echo/").await.status, 404, "a slash at the end is part of the path");
+        let hello = client.get("/endpoints/h/hello/Ada").await;
+        assert_eq!((hello.status, hello.text().as_str()), (200, "Hello, Ada!"), "{version:?}");
+        let big = "ab".repeat(30_000);
+        assert_eq!(post(&mut client, "/endpoints/h/upper", &big).await.text(), big.to_uppercase());
+    }
+}
+
+#[tokio::test]
+async fn failures_have_the_form_of_the_servers_own() {
+    let server = server().await;
+    for version in BOTH {
+        let mut client = server.client(version).await;
+        for (path, status, word) in [
+            ("/endpoints/e/v1/loop", 500, "request_ms"),
+            ("/endpoints/e/v1/panic", 500, "this endpoint panics"),
+            ("/endpoints/e/v1/split", 500, "x-a"),
+            ("/endpoints/e/v1/status/99", 500, "99"),
+            ("/endpoints/h/silent", 500, "no response"),
+            ("/endpoints/e/v1/nowhere", 404, "nowhere"),
+            ("/endpoints/e", 404, "SHOW ENDPOINTS"),
+            ("/endpoints/e/v11", 404, "SHOW ENDPOINTS"),
+        ] {
+            let answer = client.get(path).await;
+            let error = answer.json();
+            assert_eq!((answer.status, &error["@type"]), (status, &json!("generic_error")), "{path}: {error}");
+            assert!(error["message"].as_str().unwrap().contains(word), "{path}: {error}");
+        }
+        let large = post(&mut client, "/endpoints/e/v1/echo/x", &"x".repeat(100_001)).await;
+        assert!(large.status == 413 && large.text().contains("calzone.plugin.request.bytes"), "{}", large.text());
+        assert_eq!(client.get("/info").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn rows_go_in_and_come_out() {
+    let server = server().await;
+    let mut client = server.client(Http::One).await;
+    assert_eq!(post(&mut client, "/endpoints/e/v1/insert/s/3", r#"{"k":"it's","V":7}"#).await.text(), "3");
+    // Rows of a stream are there at once, those of a table with the next commit.
+    let found = post(&mut client, "/endpoints/e/v1/select/it's", "SELECT v, k FROM s WHERE k = ?;").await;
+    assert_eq!(found.json(), json!([{ "V": 7, "K": "it's" }, { "V": 7, "K": "it's" }, { "V": 7, "K": "it's" }]));
+    let counted = crate::harness::eventually(async || {
+        let rows = post(&mut client, "/endpoints/e/v1/select/it's", "SELECT * FROM t WHERE k = ?").await.json();
+        (rows[0]["N"] == 3).then_some(rows)
+    })
+    .await;
+    assert_eq!(counted, json!([{ "K": "it's", "N": 3 }]));
+    for (path, body, word) in [
+        ("/insert/t/1", r#"{"k":"a"}"#, "INSERT ON t is not granted; granted is S"),
+        ("/insert/s/1", r#"{"k":"a","v":"x"}"#, "V"),
+        ("/insert/s/1", r#"{"v":1}"#, "K"),
+        ("/insert/s/1", "[]", "no JSON object"),
+        ("/select/x", "SELECT * FROM u WHERE k = ?", "QUERY ON U is not granted"),
+        ("/select/x", "SELECT * FROM t WHERE k = 'x'", "0 question marks"),
+        ("/select/x", "SELECT * FROM t WHERE k = ? EMIT CHANGES", "EMIT"),
+        ("/select/x", "DROP TABLE t; -- ?", "question marks"),
+        ("/select/x", "INSERT INTO s VALUES (?, 1)", "only a SELECT"),
+        ("/select/x", "SELECT nothing FROM t WHERE k = ?", "NOTHING"),
+    ] {
+        let answer = post(&mut client, &format!("/endpoints/e/v1{path}"), body).await;
+        let message = answer.json()["message"].as_str().unwrap_or_default().to_owned();
+        assert!(answer.status == 500 && message.contains(word), "{path} {body}: {} {}", answer.status, answer.text());
+    }
+}
+
+/// Guests that loop take their endpoint's places, not the server's threads.
+#[tokio::test]
+async fn loops_do_not_stop_others() {
+    let server = server().await;
+    let looping: Vec<_> = {
+        let mut waiting = Vec::new();
+        for _ in 0..12 {
+            let mut client = server.client(Http::One).await;
+            waiting.push(tokio::spawn(async move { client.get("/endpoints/e/v1/loop").await.status }));
+        }
+        waiting
+    };
+    let mut client = server.client(Http::Two).await;
+    assert_eq!(client.get("/endpoints/h/hello/Bob").await.text(), "Hello, Bob!");
+    assert_eq!(client.get("/info").await.status, 200);
+    for one in looping {
+        assert_eq!(one.await.unwrap(), 500);
+    }
+    let metrics = client.get("/metrics").await.text();
+    assert!(metrics.contains("calzone_endpoint_failures_total{endpoint=\"E\",plugin=\"hostile-endpoint\"} 12\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_swap_takes_the_next_request() {
+    let server = server().await;
+    let mut client = server.client(Http::One).await;
+    let uploaded = client.send(Method::PUT, "/plugins/wasi-http", &[], component("hostile-endpoint")).await;
+    assert_eq!(uploaded.json()["revision"], 2);
+    assert_eq!(client.get("/endpoints/h/hello/Ada").await.status, 200);
+    let body = json!({ "ksql": "ALTER PLUGIN wasi_http USE REVISION 2;" });
+    assert_eq!(client.post("/ksql", &body).await.status, 400, "no plugin has that name");
+    let body = json!({ "ksql": "ALTER PLUGIN `wasi-http` USE REVISION 2;" });
+    let refused = client.post("/ksql", &body).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("does not fit endpoint H") && refused.text().contains("not granted"), "{}", refused.text());
+    server
+        .ksql("CREATE OR REPLACE ENDPOINT h ON '/h' USING PLUGIN 'wasi-http' GRANT (INSERT ON STREAM s, QUERY ON TABLE t);")
+        .await;
+    server.ksql("ALTER PLUGIN `wasi-http` USE REVISION 2;").await;
+    assert_eq!(client.get("/endpoints/h/seen").await.text(), "1");
+    assert_eq!(client.get("/endpoints/h/hello/Ada").await.status, 404);
+    server.ksql("ALTER PLUGIN `wasi-http` USE REVISION 1;").await;
+    assert_eq!(client.get("/endpoints/h/hello/Ada").await.status, 200);
+}
