@@ -39,6 +39,7 @@ mod show;
 mod state;
 mod statement_log;
 mod submit;
+mod trial;
 
 pub use engine::Engine;
 pub use error::{ErrorKind, StatementError};
@@ -52,3 +53,4 @@ pub use push::{QueryEnd, RowEvent, RowStream};
 pub use query::now_ms;
 pub use rows::Rows;
 pub use session::Session;
+pub use trial::LoadedPlugins;
