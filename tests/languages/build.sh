@@ -12,7 +12,7 @@ jco=1.35.0
 bin=$work/node/node_modules/.bin
 mkdir -p "$out" "$work/node" "$work/sources"
 
-if ! "$work/venv/bin/componentize-py" --version 2>/dev/null | grep -q " $componentize_py\$"; then
+if [ ! -x "$work/venv/bin/pytest" ] || ! "$work/venv/bin/componentize-py" --version 2>/dev/null | grep -q " $componentize_py\$"; then
   python3 -m venv "$work/venv"
   "$work/venv/bin/pip" -q install --disable-pip-version-check "componentize-py==$componentize_py" -r "$root/tests/blackbox/requirements.txt"
 fi
@@ -28,37 +28,35 @@ newer() {
   for file in "$@"; do [ "$made" -nt "$file" ] || return 1; done
 }
 
-# python NAME SOURCE WORLDS OPTIONS: a component of one Python file.
+# python NAME SOURCE WORLD OPTIONS: a component of one Python file.
 python() {
-  local name=$1 source=$2 worlds=$3 options=$4 module
+  local name=$1 source=$2 world=$3 options=$4 module
   module=$(basename "$source" .py)
-  newer "$out/$name.wasm" "$source" "$root"/guest-sdk/python/*.py "$wit"/*.wit "$0" && return
+  newer "$out/$name.wasm" "$source" "$root"/guest-sdk/python/*.py "$wit"/*.wit && return
   echo "$name"
-  # shellcheck disable=SC2086 # worlds and options are words
-  "$work/venv/bin/componentize-py" -q -d "$wit" $worlds componentize -p "$root/guest-sdk/python" -p "$(dirname "$source")" $options "$module" -o "$out/$name.part"
+  # shellcheck disable=SC2086 # options are words
+  "$work/venv/bin/componentize-py" -q -d "$wit" -w "$world" componentize -p "$root/guest-sdk/python" -p "$(dirname "$source")" $options "$module" -o "$out/$name.part"
   mv "$out/$name.part" "$out/$name.wasm"
 }
 
 # javascript NAME SOURCE WORLD OPTIONS: a component of a JavaScript module and the two of the SDK, with QuickJS inside.
 javascript() {
   local name=$1 source=$2 world=$3 options=$4 folder=$work/sources/$1
-  newer "$out/$name.wasm" "$source" "$root"/guest-sdk/javascript/*.js "$wit"/*.wit "$0" && return
+  newer "$out/$name.wasm" "$source" "$root"/guest-sdk/javascript/*.js "$wit"/*.wit && return
   echo "$name"
   rm -rf "$folder"
   mkdir -p "$folder"
   cp "$source" "$folder/guest.js"
   cp "$root"/guest-sdk/javascript/*.js "$folder"
   # shellcheck disable=SC2086 # options are words
-  mkdir "$folder/wit"
-  cp "$wit"/*.wit "$root/tests/languages/guests/functions.wit" "$folder/wit"
-  (cd "$folder" && "$bin/componentize-qjs" --wit wit --world "$world" --js guest.js --module-root . --sync $options -o "$out/$name.part" >/dev/null)
+  (cd "$folder" && "$bin/componentize-qjs" --wit "$wit" --world "$world" --js guest.js --module-root . --sync $options -o "$out/$name.part" >/dev/null)
   mv "$out/$name.part" "$out/$name.wasm"
 }
 
 # The same with SpiderMonkey inside; it takes one file, and the interface as one text.
 spidermonkey() {
   local name=$1 source=$2 world=$3 folder=$work/sources/$1
-  newer "$out/$name.wasm" "$source" "$root"/guest-sdk/javascript/*.js "$wit"/*.wit "$0" && return
+  newer "$out/$name.wasm" "$source" "$root"/guest-sdk/javascript/*.js "$wit"/*.wit && return
   echo "$name"
   rm -rf "$folder"
   mkdir -p "$folder"
@@ -90,10 +88,12 @@ done
 # With WASI's imports and without: both must load.
 javascript javascript-mask "$examples/javascript/mask.js" scalar-function ""
 javascript javascript-mask2 "$work/sources/mask2-javascript/mask2.js" scalar-function "--stub-wasi"
-javascript javascript-sizes "$examples/javascript/sizes.js" stage "--stub-wasi"
-javascript javascript-every "$root/tests/languages/guests/every.js" functions ""
+javascript javascript-portions "$examples/javascript/portions.js" stage "--stub-wasi"
+javascript javascript-every "$root/tests/languages/guests/every.js" scalar-function ""
+javascript javascript-letters "$root/tests/languages/guests/letters.js" table-function ""
 spidermonkey spidermonkey-mask "$examples/javascript/mask.js" scalar-function
-python python-mask "$examples/python/mask.py" "-w scalar-function" ""
-python python-mask2 "$work/sources/mask2-python/mask2.py" "-w scalar-function" "-s"
-python python-sizes "$examples/python/sizes.py" "-w stage" "-s"
-python python-every "$root/tests/languages/guests/every.py" "-w scalar-function -w table-function" ""
+python python-mask "$examples/python/mask.py" scalar-function ""
+python python-mask2 "$work/sources/mask2-python/mask2.py" scalar-function "-s"
+python python-portions "$examples/python/portions.py" stage "-s"
+python python-every "$root/tests/languages/guests/every.py" scalar-function ""
+python python-letters "$root/tests/languages/guests/letters.py" table-function "-s"

@@ -76,13 +76,13 @@ def test_a_function_has_rows_settings_nulls_errors_and_revisions(server, languag
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_stage_gives_any_number_of_rows(server, language):
-    upload(server, "sizes", f"{language}-sizes")
+    upload(server, "portions", f"{language}-portions")
     server.sql("CREATE STREAM pizza (id INT KEY, name VARCHAR, grams BIGINT) WITH (KAFKA_TOPIC='pizza', PARTITIONS=1, VALUE_FORMAT='JSON');")
-    server.sql("CREATE STAGE cut FROM pizza INTO cut_pizza WITH (KAFKA_TOPIC='cut', VALUE_FORMAT='JSON') USING PLUGIN 'sizes';")
-    server.sql("CREATE STAGE tiny FROM pizza INTO tiny_pizza WITH (KAFKA_TOPIC='tiny', VALUE_FORMAT='JSON') USING PLUGIN 'sizes' CONFIG (large_from='10');")
+    server.sql("CREATE STAGE cut FROM pizza INTO cut_pizza WITH (KAFKA_TOPIC='cut', VALUE_FORMAT='JSON') USING PLUGIN 'portions';")
+    server.sql("CREATE STAGE tiny FROM pizza INTO tiny_pizza WITH (KAFKA_TOPIC='tiny', VALUE_FORMAT='JSON') USING PLUGIN 'portions' CONFIG (large_from='10');")
     insert(server, "pizza", [(1, "a", 400), (2, "b", 1201), (3, "c", 0), (4, "d", -5), (5, "e", None), (6, "f", 700)])
     expected = [[1, "a", "small", 400], [2, "b", "large", 600], [2, "b", "large", 601], [6, "f", "large", 700]]
-    select = "SELECT id, name, size, grams FROM {};"
+    select = "SELECT id, name, portion, grams FROM {};"
     wait_for("the last pizza", lambda: [6, "f", "large", 700] in server.rows(select.format("cut_pizza")), 120)
     assert server.rows(select.format("cut_pizza")) == expected
     wait_for("the last tiny pizza", lambda: [6, "f", "large", 700] in server.rows(select.format("tiny_pizza")), 120)
@@ -95,8 +95,10 @@ def test_a_stage_gives_any_number_of_rows(server, language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_type_wrong_values_table_functions_and_a_trap(server, language):
     upload(server, "every", f"{language}-every")
-    for name in ("same", "wrong", "or_null", "crash", "letters"):
+    upload(server, "letters", f"{language}-letters")
+    for name in ("same", "wrong", "or_null", "crash"):
         server.sql(f"CREATE FUNCTION {name} USING PLUGIN 'every';")
+    server.sql("CREATE FUNCTION letters USING PLUGIN 'letters';")
     types = {
         "bo": ("BOOLEAN", "true"), "i": ("INT", "-2147483648"), "l": ("BIGINT", "9223372036854775807"), "d": ("DOUBLE", "-1.5e10"),
         "de": ("DECIMAL(30, 4)", "12345678901234567890.1234"), "s": ("VARCHAR", "'zoë 日本'"), "b": ("BYTES", "TO_BYTES('ff00', 'hex')"),

@@ -4,7 +4,7 @@
 //! zeros. That much lets a language's runtime start; whatever else of WASI is called traps.
 
 use wasmtime::component::{Component, Linker, Resource, Val, types::ComponentItem};
-use wasmtime::{Engine, StoreContextMut};
+use wasmtime::{AsContextMut, Engine, StoreContextMut};
 
 use crate::SandboxError;
 use crate::instance::Guest;
@@ -87,7 +87,13 @@ pub(crate) fn link(engine: &Engine, component: &Component, linker: &mut Linker<G
     link(linker).map_err(|e| SandboxError::Rejected(format!("the component's imports of WASI do not link: {e:#}")))
 }
 
-fn answer(inert: Inert, store: StoreContextMut<'_, Guest>, arguments: &[Val], results: &mut [Val]) -> wasmtime::Result<()> {
+fn answer(inert: Inert, mut store: StoreContextMut<'_, Guest>, arguments: &[Val], results: &mut [Val]) -> wasmtime::Result<()> {
+    // A handle that was lent for the call must be given back before it ends.
+    for argument in arguments {
+        if let Val::Resource(handle) = argument {
+            handle.resource_drop(store.as_context_mut())?;
+        }
+    }
     let value = match inert {
         Inert::Nothing => return Ok(()),
         Inert::EmptyList => Val::List(Vec::new()),

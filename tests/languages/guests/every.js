@@ -1,6 +1,5 @@
-// Values of every type there and back, wrong ones, rows of a table function, and an exception that leaves the guest.
-import { scalarFunctions as calls, sqlFunction, tableFunction } from './calzone-guest.js';
-export { tableFunctions } from './calzone-guest.js';
+// Values of every type there and back, wrong ones, and an exception that leaves the guest.
+import { scalarFunctions as calls, sqlFunction } from './calzone-guest.js';
 
 const asFirst = { returnType: ([first]) => first.type };
 sqlFunction('same(any) -> computed', 'Its argument.', (value) => value, asFirst);
@@ -14,11 +13,6 @@ sqlFunction('crash(varchar) -> varchar', 'Ends the guest on `crash`.', (text) =>
   crashed ||= text === 'crash';
   console.log('this goes nowhere');
   return text;
-});
-
-tableFunction('letters(varchar) -> varchar', 'A row for each character.', (text) => {
-  if (text === 'no') throw new Error('no letters');
-  return [...text];
 });
 
 export const scalarFunctions = {

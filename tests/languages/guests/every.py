@@ -1,6 +1,6 @@
-"""Values of every type there and back, wrong ones, rows of a table function, and an exception that leaves the guest."""
+"""Values of every type there and back, wrong ones, and an exception that leaves the guest."""
 
-from calzone_guest import ScalarFunctions, TableFunctions, function, table_function
+from calzone_guest import ScalarFunctions, function
 
 
 @function("same(any) -> computed", return_type=lambda arguments: arguments[0][0])
@@ -28,11 +28,3 @@ def crash(text):
         raise SystemExit("no more")
     print("this goes nowhere")
     return text
-
-
-@table_function("letters(varchar) -> varchar")
-def letters(text):
-    """A row for each character."""
-    if text == "no":
-        raise ValueError("no letters")
-    yield from text

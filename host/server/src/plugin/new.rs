@@ -32,7 +32,7 @@ macro_rules! template {
 const FUNCTION: Template = template!("function", "CREATE FUNCTION hide USING PLUGIN 'PLUGIN';");
 const TABLE_FUNCTION: Template = template!("table-function", "CREATE FUNCTION explode_words USING PLUGIN 'PLUGIN';");
 const AGGREGATE: Template = template!("aggregate", "CREATE FUNCTION value_range USING PLUGIN 'PLUGIN';");
-const STAGE: Template = template!("stage", "CREATE STAGE add_size FROM a_stream INTO with_size USING PLUGIN 'PLUGIN';");
+const STAGE: Template = template!("stage", "CREATE STAGE add_portion FROM a_stream INTO portions USING PLUGIN 'PLUGIN';");
 
 /// No golden rows: what a policy decides depends on no row.
 const ERROR_POLICY: Template = Template {

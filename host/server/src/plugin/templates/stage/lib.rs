@@ -2,9 +2,9 @@
 
 use calzone_guest::{plugin, stage};
 
-/// Adds SIZE, small or large, to each row that has GRAMS.
-#[stage("size VARCHAR")]
-fn size(grams: i64) -> Result<&'static str, String> {
+/// Adds PORTION, small or large, to each row that has GRAMS.
+#[stage("portion VARCHAR")]
+fn portion(grams: i64) -> Result<&'static str, String> {
     match grams {
         1..500 => Ok("small"),
         500.. => Ok("large"),
@@ -12,14 +12,14 @@ fn size(grams: i64) -> Result<&'static str, String> {
     }
 }
 
-plugin!(stages: [size]);
+plugin!(stages: [portion]);
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn sizes() {
-        assert_eq!(super::size(499), Ok("small"));
-        assert_eq!(super::size(500), Ok("large"));
-        assert!(super::size(0).is_err());
+    fn portions() {
+        assert_eq!(super::portion(499), Ok("small"));
+        assert_eq!(super::portion(500), Ok("large"));
+        assert!(super::portion(0).is_err());
     }
 }

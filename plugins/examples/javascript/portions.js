@@ -1,13 +1,13 @@
-// Stage `sizes` in JavaScript: 0, 1 or 2 rows for each row.
+// Stage `portions` in JavaScript: 0, 1 or 2 rows for each row.
 import { plugin, stage } from './calzone-guest.js';
 export { stages } from './calzone-guest.js';
 
 plugin('Calzone', '1.0.0');
 
 stage(
-  'sizes',
-  'size VARCHAR, grams BIGINT',
-  'Sets SIZE and GRAMS: small or large; leaves out what has no weight, and cuts in two what is above 1 kg.',
+  'portions',
+  'portion VARCHAR, grams BIGINT',
+  'Sets PORTION and GRAMS: small or large; leaves out what has no weight, and cuts in two what is above 1 kg.',
   ['grams'],
   ({ grams }, { large_from }) => {
     if (grams < 0n) throw new RangeError(`a pizza of ${grams} g`);
