@@ -151,7 +151,8 @@ impl PluginLookup for PluginCatalog<'_> {
         input: &[StepColumn],
         key: &[usize],
     ) -> Result<StageOffer, String> {
-        stage_offer(&*self.active(plugin)?, plugin, stage, config, grants, input, key)
+        let component = self.active(plugin)?;
+        stage_offer(&component, plugin, stage, config, grants, input, key)
     }
 
     fn function(&self, plugin: &str, function: Option<&str>) -> Result<FunctionDefinition, String> {

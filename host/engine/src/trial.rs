@@ -45,7 +45,8 @@ impl PluginLookup for LoadedPlugins {
         input: &[StepColumn],
         key: &[usize],
     ) -> Result<StageOffer, String> {
-        stage_offer(self.find(plugin)?, plugin, stage, config, grants, input, key)
+        let component = self.find(plugin)?;
+        stage_offer(component, plugin, stage, config, grants, input, key)
     }
 
     fn function(&self, plugin: &str, function: Option<&str>) -> Result<FunctionDefinition, String> {
