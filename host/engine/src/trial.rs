@@ -54,4 +54,12 @@ impl PluginLookup for LoadedPlugins {
         let function = choose("function", plugin, function, component.description.functions.iter().map(|f| f.name.as_str()))?;
         component.function_definition(plugin, &function).map_err(|e| e.to_string())
     }
+
+    fn error_policy(&self, plugin: &str, policy: Option<&str>, config: &[(String, String)]) -> Result<Arc<str>, String> {
+        let component = self.find(plugin)?;
+        let names = component.description.error_policies.iter().map(|p| p.name.as_str());
+        let policy = choose("error policy", plugin, policy, names)?;
+        component.instantiate_error_policy(&policy, config).map_err(|e| e.to_string())?;
+        Ok(policy.into())
+    }
 }
