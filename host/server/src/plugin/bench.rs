@@ -222,7 +222,7 @@ fn stage(component: &Component, name: &str, options: &Options) -> Result<Figures
         return Err("--source holds no columns".to_owned());
     };
     let schema = Schema::new(fields.iter().map(|field| Column {
-        name: field.name.as_str().into(),
+        name: field.name.clone(),
         ty: field.ty.clone(),
         namespace: Namespace::Value,
     }));
