@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PROFILE ?= release
 CALZONE := target/$(PROFILE)/calzone
 
-.PHONY: help demo test plugins build lint bench
+.PHONY: help demo test test-languages plugins build lint bench
 
 help:            ## Lists these commands
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | sort
@@ -31,6 +31,13 @@ test:            ## Runs every test, on a real Apache Kafka that it starts and s
 	@tests/setup/packages.sh guests
 	@tests/setup/packages.sh test
 	@tests/run.sh
+
+test-languages:  ## Builds plugins in Python and JavaScript and tests them on a real server (toolchains from PyPI and npm, in target)
+	@tests/setup/packages.sh build
+	@tests/setup/packages.sh languages
+	@tests/languages/build.sh
+	@cargo build --locked -p calzone-server
+	@target/languages/venv/bin/python -m pytest -q -x -rP tests/languages --calzone target/debug/calzone
 
 bench:           ## Measures against a hand-written loop and Kafka Streams (QUICK=1: in under 3 minutes)
 	@tests/setup/packages.sh build

@@ -64,6 +64,9 @@ cargo test --workspace --locked
 step "guests' own tests"
 (cd plugins && CARGO_TARGET_DIR=$root/target/guest-tests cargo test --locked --workspace --exclude componentize)
 
+step "the guest SDK's examples"
+(cd guest-sdk && CARGO_TARGET_DIR=$root/target/guest-tests cargo test --locked)
+
 step "golden tests"
 target/debug/calzone test-runner --folder tests/goldens
 

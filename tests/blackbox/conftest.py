@@ -76,8 +76,8 @@ class Server:
             return self.process.wait(15)
         return self.process.returncode if self.process else None
 
-    def request(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+    def request(self, method, path, body=None, headers=None, timeout=60):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
         connection.request(method, path, data, headers or {})
         answer = connection.getresponse()

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# packages.sh build|guests|test: installs the system packages that a step needs and that are missing.
+# packages.sh build|guests|test|languages: installs the system packages that a step needs and that are missing.
 # On Debian and Ubuntu with apt (through sudo when not root); elsewhere it says what to install and stops.
 set -euo pipefail
 
-step=${1:?usage: packages.sh build|guests|test}
+step=${1:?usage: packages.sh build|guests|test|languages}
 missing=()
 need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 
@@ -33,6 +33,12 @@ case $step in
   test)
     need java openjdk-17-jre-headless
     need mvn maven
+    need python3 python3
+    python3 -m venv --help >/dev/null 2>&1 || missing+=(python3-venv)
+    ;;
+  languages)
+    need node nodejs
+    need npm npm
     need python3 python3
     python3 -m venv --help >/dev/null 2>&1 || missing+=(python3-venv)
     ;;

@@ -40,6 +40,7 @@ mod show;
 mod state;
 mod statement_log;
 mod submit;
+mod trial;
 mod upkeep;
 
 pub use calzone_sandbox::{HttpRequest, HttpResponse};
@@ -57,3 +58,4 @@ pub use query::now_ms;
 pub use revisions::RevisionHistory;
 pub use rows::Rows;
 pub use session::Session;
+pub use trial::LoadedPlugins;

@@ -7,7 +7,7 @@ use calzone_functions::FunctionDefinition;
 use calzone_log::Log;
 use calzone_plan::plan::{StageColumn, StepColumn};
 use calzone_plan::{PluginLookup, StageOffer, TopicLookup};
-use calzone_sandbox::StageSource;
+use calzone_sandbox::{Component, StageSource};
 use calzone_sql::ast;
 use calzone_types::{Column, Namespace, Schema};
 
@@ -103,6 +103,45 @@ pub fn choose<'a>(what: &str, plugin: &str, asked: Option<&str>, names: impl Ite
     }
 }
 
+/// What a component's stage would do with a source of these columns.
+pub fn stage_offer(
+    component: &Component,
+    plugin: &str,
+    stage: Option<&str>,
+    config: &[(String, String)],
+    grants: &[ast::Grant],
+    input: &[StepColumn],
+    key: &[usize],
+) -> Result<StageOffer, String> {
+    let stage = choose("stage", plugin, stage, component.description.stages.iter().map(|s| s.name.as_str()))?;
+    let schema = Schema::new(input.iter().enumerate().map(|(i, column)| Column {
+        name: column.name.clone(),
+        ty: column.ty.clone(),
+        namespace: if key.contains(&i) { Namespace::Key } else { Namespace::Value },
+    }));
+    let opened = component.open_stage(&stage, config, &schema, &grants_of(grants)).map_err(|e| e.to_string())?;
+    let mut columns = Vec::new();
+    let mut output = Vec::new();
+    let mut output_key = Vec::new();
+    for (position, column) in opened.columns.iter().enumerate() {
+        let ty = match &column.source {
+            StageSource::PassThrough(i) => {
+                columns.push(StageColumn::PassThrough(*i));
+                input[*i].ty.clone()
+            }
+            StageSource::Guest(index, ty) => {
+                columns.push(StageColumn::Guest(*index));
+                ty.clone()
+            }
+        };
+        output.push(StepColumn { name: column.name.clone(), ty });
+        if column.key {
+            output_key.push(position);
+        }
+    }
+    Ok(StageOffer { stage: stage.into(), reads: opened.reads, columns, output, key: output_key })
+}
+
 impl PluginLookup for PluginCatalog<'_> {
     fn stage(
         &self,
@@ -114,33 +153,7 @@ impl PluginLookup for PluginCatalog<'_> {
         key: &[usize],
     ) -> Result<StageOffer, String> {
         let component = self.active(plugin)?;
-        let stage = choose("stage", plugin, stage, component.description.stages.iter().map(|s| s.name.as_str()))?;
-        let schema = Schema::new(input.iter().enumerate().map(|(i, column)| Column {
-            name: column.name.clone(),
-            ty: column.ty.clone(),
-            namespace: if key.contains(&i) { Namespace::Key } else { Namespace::Value },
-        }));
-        let opened = component.open_stage(&stage, config, &schema, &grants_of(grants)).map_err(|e| e.to_string())?;
-        let mut columns = Vec::new();
-        let mut output = Vec::new();
-        let mut output_key = Vec::new();
-        for (position, column) in opened.columns.iter().enumerate() {
-            let ty = match &column.source {
-                StageSource::PassThrough(i) => {
-                    columns.push(StageColumn::PassThrough(*i));
-                    input[*i].ty.clone()
-                }
-                StageSource::Guest(index, ty) => {
-                    columns.push(StageColumn::Guest(*index));
-                    ty.clone()
-                }
-            };
-            output.push(StepColumn { name: column.name.clone(), ty });
-            if column.key {
-                output_key.push(position);
-            }
-        }
-        Ok(StageOffer { stage: stage.into(), reads: opened.reads, columns, output, key: output_key })
+        stage_offer(&component, plugin, stage, config, grants, input, key)
     }
 
     fn function(&self, plugin: &str, function: Option<&str>) -> Result<FunctionDefinition, String> {

@@ -115,6 +115,15 @@ fn literal_types(signature: &SignatureText, columns: usize, init: &[Value]) -> O
 }
 
 impl AggregateInstance {
+    /// Calls the guest with no steps: what a call costs by itself.
+    pub fn empty_call(&self) -> Result<(), String> {
+        match self.attempt(&mut [], &[], 0, &[]) {
+            Ok(_) => Ok(()),
+            Err(Attempt::Step(_, message)) => Err(message),
+            Err(Attempt::Fault(fault)) => Err(fault.to_string()),
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instance>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,7 +7,8 @@ pub struct Limits {
     pub module_bytes: usize,
     /// CPU seconds of the compiling process. The largest of the above takes 12 s on two cores.
     pub compile_cpu_seconds: u64,
-    /// Seconds until the compiling process is killed, whatever it does.
+    /// Seconds until the compiling process is killed, whatever it does. Far more than the CPU time, which is what bounds its work:
+    /// it has the lowest priority, and on a busy machine a component of 18 MB takes minutes.
     pub compile_seconds: u64,
     /// Resident bytes of the compiling process. Its address space may be [`COMPILE_ADDRESS_FACTOR`] times that.
     pub compile_memory_bytes: u64,
@@ -86,7 +87,7 @@ impl Default for Limits {
         Limits {
             module_bytes: 64 << 20,
             compile_cpu_seconds: 60,
-            compile_seconds: 60,
+            compile_seconds: 600,
             compile_memory_bytes: 1 << 30,
             compiled_bytes: 256 << 20,
             start_ms: 5_000,

@@ -185,6 +185,12 @@ impl StageInstance {
         answer
     }
 
+    /// Calls the guest for no rows of such a batch: what a call costs by itself.
+    pub fn empty_call(&mut self, input: &StageBatch) -> Result<(), String> {
+        let seeds = RowSeeds::of_records(&self.code.plugin, &input.origin);
+        self.attempt(input, &seeds, 0..0).map(drop).map_err(|fault| fault.to_string())
+    }
+
     /// Nanoseconds spent in the guest since this instance was made.
     pub fn guest_nanos(&self) -> u64 {
         self.nanos_before + self.live.as_ref().map_or(0, |i| i.nanos)

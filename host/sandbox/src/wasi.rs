@@ -4,7 +4,7 @@
 //! zeros. That much lets a language's runtime start; whatever else of WASI is called traps.
 
 use wasmtime::component::{Component, Linker, LinkerInstance, Resource, ResourceAny, ResourceType, Val, types::ComponentItem};
-use wasmtime::{Engine, StoreContextMut};
+use wasmtime::{AsContextMut, Engine, StoreContextMut};
 
 use crate::SandboxError;
 use crate::instance::Guest;
@@ -114,7 +114,13 @@ fn trap(linker: &mut LinkerInstance<'_, Guest>, interface: &str, name: &str, ite
     }
 }
 
-fn answer(inert: Inert, store: StoreContextMut<'_, Guest>, arguments: &[Val], results: &mut [Val]) -> wasmtime::Result<()> {
+fn answer(inert: Inert, mut store: StoreContextMut<'_, Guest>, arguments: &[Val], results: &mut [Val]) -> wasmtime::Result<()> {
+    // A handle that was lent for the call must be given back before it ends.
+    for argument in arguments {
+        if let Val::Resource(handle) = argument {
+            handle.resource_drop(store.as_context_mut())?;
+        }
+    }
     let value = match inert {
         Inert::Nothing => return Ok(()),
         Inert::EmptyList => Val::List(Vec::new()),

@@ -89,10 +89,30 @@ pub enum PluginCommand {
         #[arg(default_value = ".")]
         folder: PathBuf,
     },
-    /// Run the plugin's own tests, natively.
+    /// Run the plugin's own tests, natively, and its golden rows, in the sandbox.
     Test {
         #[arg(default_value = ".")]
         folder: PathBuf,
+        /// Write what came out as what is expected in goldens/.
+        #[arg(long)]
+        bless: bool,
+    },
+    /// Measure what each function of a component costs per row, beside an empty call.
+    Bench {
+        /// The component; without it, the one that was built in this folder.
+        file: Option<PathBuf>,
+        /// Rows of a batch.
+        #[arg(long, default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        rows: u32,
+        /// The source's columns, to measure stages: "id INT, name VARCHAR".
+        #[arg(long)]
+        source: Option<String>,
+        /// Only functions and stages with this in their name.
+        #[arg(long)]
+        only: Option<String>,
+        /// Measure built-in functions of the same name and types too, in turns, and show the ratio.
+        #[arg(long)]
+        against_builtins: bool,
     },
     /// Upload a plugin; its first revision is active at once.
     Push {

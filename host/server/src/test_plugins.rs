@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use calzone_driver::Plugins;
+use calzone_engine::LoadedPlugins;
 use calzone_exec::{Environment, Stage, StoreSpec, TaskStore};
 use calzone_functions::{Aggregate, Binding, FunctionDefinition, Scalar};
 use calzone_plan::plan::StageStep;
@@ -14,10 +15,10 @@ use calzone_types::{SqlType, Value};
 /// The component whose functions take the place of those that the driver brings along.
 const TEST_FUNCTIONS: &str = "ksqldb-test-functions.wasm";
 
-/// Components, and what they are granted: randomness that repeats itself, nothing else.
-struct Components(Vec<Arc<Component>>);
-
+/// What components are granted: randomness that repeats itself, nothing else.
 const GRANTS: Grants = Grants { random: true, clock: false, log: false, insert: false, query: false };
+/// What stages are granted, once the planner has compared their imports with the statement's GRANT.
+const STAGE_GRANTS: Grants = Grants { random: true, clock: true, log: true, insert: false, query: false };
 
 /// Takes `--plugins DIR` out of the arguments, and loads the components that are there. Without the flag, functions of
 /// ksqlDB's test suites come from `target/plugins` where that was built, else from the driver itself.
@@ -55,46 +56,42 @@ fn load(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Plugins, String>
     files.retain(|file| file.extension().is_some_and(|e| e == "wasm"));
     files.retain(|file| file.file_name().is_some_and(|name| wanted(&name.to_string_lossy())));
     files.sort();
-    let mut plugins = Plugins::none();
     let mut components = Vec::with_capacity(files.len());
     for file in &files {
         let name = file.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let bytes = std::fs::read(file).map_err(read_failed)?;
         // Hostile components lie in such folders too: what the server would refuse is left out, and said.
-        let component = match sandbox.load(&name, &bytes) {
-            Ok(component) => component,
-            Err(e) => {
-                eprintln!("{} is left out: {e}", file.display());
-                continue;
-            }
-        };
+        match sandbox.load(&name, &bytes) {
+            Ok(component) => components.push(component),
+            Err(e) => eprintln!("{} is left out: {e}", file.display()),
+        }
+    }
+    let (mut scalars, mut tables, mut aggregates) = (Vec::new(), Vec::new(), Vec::new());
+    for component in &components {
         for function in &component.description.functions {
-            match component.function_definition(&name, &function.name).map_err(|e| e.to_string())? {
-                FunctionDefinition::Scalar(definition) => plugins.scalars.push(definition),
-                FunctionDefinition::Table(definition) => plugins.tables.push(definition),
-                FunctionDefinition::Aggregate(definition) => plugins.aggregates.push(definition),
+            match component.function_definition(&component.plugin, &function.name).map_err(|e| e.to_string())? {
+                FunctionDefinition::Scalar(definition) => scalars.push(definition),
+                FunctionDefinition::Table(definition) => tables.push(definition),
+                FunctionDefinition::Aggregate(definition) => aggregates.push(definition),
             }
         }
-        components.push(component);
     }
-    let components = Arc::new(Components(components));
-    plugins.environment = Arc::new(move || Box::new(SandboxEnvironment(components.clone())));
-    Ok(plugins)
+    Ok(Plugins { scalars, tables, aggregates, ..of_components(components) })
+}
+
+/// Components that CREATE FUNCTION and CREATE STAGE find; none of their functions has a name before that.
+pub fn of_components(components: Vec<Arc<Component>>) -> Plugins {
+    let loaded = Arc::new(LoadedPlugins(components));
+    let lookup = loaded.clone();
+    Plugins { environment: Arc::new(move || Box::new(SandboxEnvironment(loaded.clone()))), lookup, ..Plugins::none() }
 }
 
 /// Gives each query instances of its own.
-struct SandboxEnvironment(Arc<Components>);
-
-impl SandboxEnvironment {
-    fn find(&self, plugin: &str) -> Result<&Component, String> {
-        let found = self.0.0.iter().find(|c| &*c.plugin == plugin);
-        found.map(|c| &**c).ok_or_else(|| format!("there is no plugin `{plugin}`"))
-    }
-}
+struct SandboxEnvironment(Arc<LoadedPlugins>);
 
 impl Environment for SandboxEnvironment {
     fn scalar(&mut self, plugin: &str, function: &str, binding: &Binding) -> Result<Box<dyn Scalar>, String> {
-        let instance = self.find(plugin)?.instantiate_scalar(function, binding, &GRANTS).map_err(|e| e.to_string())?;
+        let instance = self.0.find(plugin)?.instantiate_scalar(function, binding, &GRANTS).map_err(|e| e.to_string())?;
         Ok(Box::new(instance))
     }
 
@@ -106,12 +103,12 @@ impl Environment for SandboxEnvironment {
         init: &[Value],
         _: &SqlType,
     ) -> Result<Arc<dyn Aggregate>, String> {
-        let instance = self.find(plugin)?.instantiate_aggregate(function, binding, init, &GRANTS).map_err(|e| e.to_string())?;
+        let instance = self.0.find(plugin)?.instantiate_aggregate(function, binding, init, &GRANTS).map_err(|e| e.to_string())?;
         Ok(Arc::new(instance))
     }
 
     fn stage(&mut self, step: &StageStep) -> Result<Box<dyn Stage>, String> {
-        Err(format!("stage {} cannot run in a test", step.name))
+        self.0.instantiate(step, STAGE_GRANTS)
     }
 
     fn store(&mut self, _: &StoreSpec, _: i32) -> Result<Box<dyn TaskStore>, String> {

@@ -1,49 +1,23 @@
-"""SQL function `mask(varchar) -> varchar` in Python.
+"""SQL function `mask` in Python. docs/plugin-languages.md says how to build it."""
 
-Build it, in this folder, with componentize-py from PyPI:
+from calzone_guest import ScalarFunctions, function, plugin  # ScalarFunctions is what the component exports
 
-    componentize-py -d ../../../wit/v1 -w scalar-function componentize -s mask -o mask.wasm
-
-and upload mask.wasm. (`-s` leaves out the imports of WASI, which have nothing behind them here.)
-"""
-
-from array import array
-
-from wit_world import exports
-from wit_world.exports.scalar_functions import Answer, Description, Function, Signature
-from wit_world.imports.types import About, Column, RowError
+plugin(author="Calzone", version="1.0.0")
 
 
-def mask(text: str) -> str:
-    """Replaces letters by x or X and digits by n."""
-    if "\0" in text:
+@function("mask(input varchar) -> varchar")
+def mask(input, settings):
+    """Replaces letters by x or X, or what the setting `letter` says, and digits by n."""
+    if "\0" in input:
         raise ValueError("the text has a NUL in it")
-    return "".join("n" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in text)
+    letter = settings.get("letter", "x")
+    return "".join("n" if c.isdigit() else letter.upper() if c.isupper() else letter if c.isalpha() else c for c in input)
 
 
-class ScalarFunctions(exports.ScalarFunctions):
-    def describe(self):
-        signature = Signature("mask(varchar) -> varchar", "")
-        return Description(About("Calzone", "0.1.0"), [Function("mask", mask.__doc__, [signature])])
-
-    def return_type(self, function, signature, arguments):
-        raise NotImplementedError
-
-    def bind(self, function, signature, arguments, returns, settings):
-        pass
-
-    def call(self, rows, arguments):
-        (column,) = arguments
-        valid = column.validity
-        ends, data = memoryview(column.offsets).cast("I"), column.data
-        out, offsets, errors, end = [], array("I", [0]), [], 0
-        for row in range(rows):
-            if valid is None or valid[row >> 3] >> (row & 7) & 1:
-                try:
-                    masked = mask(data[ends[row] : ends[row + 1]].decode()).encode()
-                    out.append(masked)
-                    end += len(masked)
-                except Exception as e:
-                    errors.append(RowError(row, str(e)))
-            offsets.append(end)
-        return Answer([Column(rows, valid, offsets.tobytes(), b"".join(out))], errors)
+@function("mask(input varchar, keep integer) -> varchar")
+def mask_left(input, keep, settings):
+    """Masks all but the last `keep` characters."""
+    if keep < 0:
+        raise ValueError(f"`keep` must not be negative, it is {keep}")
+    hidden = max(len(input) - keep, 0)
+    return mask(input[:hidden], settings) + input[hidden:]

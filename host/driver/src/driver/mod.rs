@@ -17,8 +17,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use calzone_exec::RecordError;
-use calzone_functions::{AggregateDefinition, FunctionDefinition, Registry, ScalarDefinition};
-use calzone_plan::{Catalog, PlanContext, PlanError, PluginLookup, Source, StageOffer};
+use calzone_functions::{AggregateDefinition, Registry, ScalarDefinition};
+use calzone_plan::{Catalog, PlanContext, PlanError, Source};
 
 use crate::plugins::Plugins;
 
@@ -142,27 +142,6 @@ impl Driver {
     }
 
     fn context<'a>(&'a self, properties: &'a BTreeMap<String, String>) -> PlanContext<'a> {
-        PlanContext { catalog: &self.catalog, properties, topics: &self.topics, plugins: &NoPlugins }
-    }
-}
-
-/// Nothing was uploaded: functions of plugins are in the registry already.
-struct NoPlugins;
-
-impl PluginLookup for NoPlugins {
-    fn stage(
-        &self,
-        plugin: &str,
-        _: Option<&str>,
-        _: &[(String, String)],
-        _: &[calzone_sql::ast::Grant],
-        _: &[calzone_plan::plan::StepColumn],
-        _: &[usize],
-    ) -> Result<StageOffer, String> {
-        Err(format!("There is no plugin '{plugin}' in a test run."))
-    }
-
-    fn function(&self, plugin: &str, _: Option<&str>) -> Result<FunctionDefinition, String> {
-        Err(format!("There is no plugin '{plugin}' in a test run."))
+        PlanContext { catalog: &self.catalog, properties, topics: &self.topics, plugins: &*self.plugins.lookup }
     }
 }

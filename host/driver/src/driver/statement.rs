@@ -74,6 +74,19 @@ impl Driver {
                 let plan = calzone_plan::insert_into(&self.context(&properties), insert, text, &id);
                 self.add_query(plan.map_err(|error| DriverError::planning(&error, text))?, id, session, text)
             }
+            Statement::CreateFunction(create) => {
+                let definition = calzone_plan::create_function(&self.context(&properties), create);
+                if let Some(definition) = definition.map_err(|error| DriverError::planning(&error, text))? {
+                    self.catalog.functions.remove(&create.name.node);
+                    self.catalog.functions.add(definition);
+                }
+                Ok(Executed::Done)
+            }
+            Statement::CreateStage(create) => {
+                let id = format!("STAGE_{}_{}", create.name.node, self.next_query);
+                let plan = calzone_plan::create_stage(&self.context(&properties), create, text, &id);
+                self.add_query(plan.map_err(|error| DriverError::planning(&error, text))?, id, session, text)
+            }
             Statement::InsertValues(insert) => self.insert_values(insert, session, text).map(Executed::Insert),
             Statement::AlterSource { kind, name, add_columns } => {
                 let source = calzone_plan::alter_source(&self.context(&properties), *kind, name, add_columns);

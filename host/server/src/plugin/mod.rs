@@ -1,10 +1,13 @@
 //! `calzone plugin`: from an empty folder to a plugin that runs.
 
+mod bench;
 mod build;
 mod inspect;
 mod new;
 mod remote;
+mod sample;
 mod sdk;
+mod test;
 
 use std::process::ExitCode;
 
@@ -14,8 +17,11 @@ use crate::arguments::PluginCommand;
 pub fn run(command: PluginCommand) -> ExitCode {
     let result = match command {
         PluginCommand::New { name, kind } => new::new(&name, kind),
-        PluginCommand::Build { folder } => build::build(&folder),
-        PluginCommand::Test { folder } => build::test(&folder),
+        PluginCommand::Build { folder } => build::build(&folder).map(drop),
+        PluginCommand::Test { folder, bless } => test::test(&folder, bless),
+        PluginCommand::Bench { file, rows, source, only, against_builtins } => {
+            bench::bench(file, &bench::Options { rows: rows as usize, source, only, against_builtins })
+        }
         PluginCommand::Push { name, file, activate, server } => remote::push(&server.server, &name, file, activate),
         PluginCommand::List { server } => remote::list(&server.server),
         PluginCommand::Use { name, revision, server } => remote::use_revision(&server.server, &name, revision),

@@ -196,16 +196,13 @@ mod tests {
             "process_resident_memory_bytes 7",
             "calzone_push_queries{ksql_cluster=\"s_\"} 5",
             "calzone_query_records_in_total{ksql_query=\"CSAS_A\\\"_1\",stage=\"S\",plugin=\"p\"} 3",
-<<<<<<< HEAD
             "calzone_error_policy_decisions_total{ksql_query=\"CSAS_A\\\"_1\",policy=\"P\",class=\"plugin\",action=\"retry\",topic=\"s\"} 6",
             "calzone_error_policy_waiting_records{ksql_query=\"CSAS_A\\\"_1\",partition=\"0\"} 8",
             "calzone_error_policy_locked_groups{ksql_query=\"CSAS_A\\\"_1\",partition=\"0\"} 9",
-=======
             "calzone_endpoint_requests_total{endpoint=\"E\",plugin=\"p\"} 3",
             "calzone_endpoint_request_seconds_bucket{endpoint=\"E\",plugin=\"p\",le=\"0.002\"} 2",
             "calzone_endpoint_request_seconds_bucket{endpoint=\"E\",plugin=\"p\",le=\"0.005\"} 3",
             "calzone_endpoint_request_seconds_sum{endpoint=\"E\",plugin=\"p\"} 0.0015",
->>>>>>> endpoint
             "calzone_query_guest_seconds_total{ksql_query=\"CSAS_A\\\"_1\",stage=\"S\",plugin=\"p\"} 0.0015",
             "ksql_ksql_metrics_ksql_queries_query_status{ksql_cluster=\"s_\",ksql_query=\"CSAS_A\\\"_1\",query_status=\"RUNNING\"} 1",
         ] {
