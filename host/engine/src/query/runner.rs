@@ -353,6 +353,7 @@ impl Runner {
                     Event::Records(fetched) => {
                         idle = false;
                         self.process(work, &fetched)?;
+                        work.worker.recycle(fetched.records);
                     }
                 }
             }

@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn load(count: i64) -> Vec<RecordBatch> {
     let mut batches: Vec<RecordBatch> = vec![RecordBatch::default()];
-    for order in orders::orders(count, 1_700_000_000_000 / 60_000 * 60_000) {
+    for order in orders::orders(count, 1_700_000_000_000 / 60_000 * 60_000, orders::USERS) {
         if batches.last().is_some_and(|batch| batch.len() == BATCH) {
             batches.push(RecordBatch::default());
         }
