@@ -27,16 +27,16 @@ def source(name: str = "orders", topic: str = "orders", columns: str = COLUMNS, 
 PROJECTION = "SELECT k, orderid, userid, price, UCASE(region) AS region FROM orders"
 WINDOW = "WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 1 DAY)"
 QUERIES = {
-    "filter": f"CREATE STREAM bench_out AS {PROJECTION} WHERE price > 50 AND region = 'Region_3' EMIT CHANGES;",
-    "all": f"CREATE STREAM bench_out AS {PROJECTION} EMIT CHANGES;",
-    "aggregate": f"CREATE TABLE bench_out AS SELECT k, COUNT(*) AS cnt, SUM(price) AS total FROM orders {WINDOW} GROUP BY k EMIT CHANGES;",
-    "regroup": f"CREATE TABLE bench_out AS SELECT itemid, COUNT(*) AS cnt, SUM(price) AS total FROM orders {WINDOW} GROUP BY itemid EMIT CHANGES;",
+    "filter": f"CREATE STREAM bench_out WITH (kafka_topic = '$sink') AS {PROJECTION} WHERE price > 50 AND region = 'Region_3' EMIT CHANGES;",
+    "all": f"CREATE STREAM bench_out WITH (kafka_topic = '$sink') AS {PROJECTION} EMIT CHANGES;",
+    "aggregate": f"CREATE TABLE bench_out WITH (kafka_topic = '$sink') AS SELECT k, COUNT(*) AS cnt, SUM(price) AS total FROM orders {WINDOW} GROUP BY k EMIT CHANGES;",
+    "regroup": f"CREATE TABLE bench_out WITH (kafka_topic = '$sink') AS SELECT itemid, COUNT(*) AS cnt, SUM(price) AS total FROM orders {WINDOW} GROUP BY itemid EMIT CHANGES;",
 }
 
 
 @dataclasses.dataclass
 class Case:
-    """A query and what it reads. `work` is what the bench's own program knows it by."""
+    """A query and what it reads. `work` is what the bench's own program knows it by; `$sink` in the query is its topic."""
 
     name: str
     work: str
@@ -95,6 +95,9 @@ class Bench:
         if case.checked:
             self.tool("check", "--log", place, "--topic", topic, "--work", case.work, *self.input(case.records, case.users))
 
+    def skips(self, broker: Broker | None) -> bool:
+        return self.options.skip_embedded if broker is None else self.options.skip_kafka
+
     def service_id(self) -> str:
         self.number += 1
         return f"bench{os.getpid()}x{self.number}_"
@@ -114,7 +117,7 @@ class Bench:
         place, service = self.place(broker), self.service_id() if broker else "bench_"
         state = self.scratch / f"state{self.number}" if broker else self.embedded()
         sink = f"bench_out_{self.number}" if broker else "BENCH_OUT"
-        sql = case.query.replace(" bench_out AS ", f" bench_out WITH (kafka_topic = '{sink}') AS ", 1) if broker else case.query
+        sql = case.query.replace("$sink", sink)
         properties = {"auto.offset.reset": "earliest", "processing.guarantee": "exactly_once_v2" if case.exactly_once else "at_least_once"}
         if case.exactly_once:
             properties["commit.interval.ms"] = str(case.commit_ms)
@@ -146,10 +149,8 @@ class Bench:
             figures = Figures(records, seconds, server.cpu_seconds() - cpu, server.memory_mib(), resident=memory)
             if broker:
                 self.check(place, sink, case)
-                server.execute("TERMINATE ALL;")
-            else:
-                # What was written stays for the check, which needs the folder for itself.
-                server.execute("TERMINATE ALL;")
+            # In the embedded log, what was written stays for the check, which needs the folder for itself.
+            server.execute("TERMINATE ALL;")
         if not broker:
             self.check(place, sink, case)
             with self.server(None, state, service) as server:

@@ -28,7 +28,8 @@ def start_figures(bench: Bench, broker) -> dict:
         ready, cpu = server.ready_seconds, server.ready_cpu_seconds
         time.sleep(1)
         full = {"ready_s": ready, "ready_cpu_s": cpu, "idle_mib": server.memory_mib("VmRSS"), "threads": threads(server.pid)}
-    return {"empty": empty, "hundred_statements": full}
+    log = "Kafka" if broker else "the embedded log"
+    return {f"start on {log}, empty": empty, f"start on {log}, a hundred statements": full}
 
 
 def measure(bench: Bench, broker) -> dict:
@@ -36,7 +37,7 @@ def measure(bench: Bench, broker) -> dict:
     rows, start = [], {}
     cases = [c for c in CASES if not options.only or c.work in options.only.split(",")]
     if not options.skip_kafka:
-        start["kafka"] = start_figures(bench, broker)
+        start |= start_figures(bench, broker)
         for case in cases:
             print(case.name, flush=True)
             row = Row(case.name, "Kafka", calzone=bench.repeat("calzone", lambda: bench.calzone(case, broker)))
@@ -46,7 +47,7 @@ def measure(bench: Bench, broker) -> dict:
                 row.streams = bench.repeat("streams", lambda: bench.streams(case, broker))
             rows.append(row)
     if not options.skip_embedded:
-        start["embedded"] = start_figures(bench, None)
+        start |= start_figures(bench, None)
         for case in (c for c in cases if not c.exactly_once):
             print(case.name, flush=True)
             # The others need Kafka: their figures there are what the embedded log is compared with.
