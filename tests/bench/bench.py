@@ -19,7 +19,7 @@ from figures import print_figures, print_table
 from runs import Bench
 
 # Each is a module with `measure`.
-PARTS = ["table", "joins", "plugins", "latency", "growth", "many"]
+PARTS = ["table", "joins", "plugins", "latency", "growth", "many", "parts"]
 
 
 def measure(options, scratch: pathlib.Path) -> dict:

@@ -396,11 +396,11 @@ pub(super) const HEADERS_FOLLOW_VALUE: bool = RD_KAFKA_VERSION >> 16 == 0x020c;
 #[inline]
 unsafe fn may_have_headers(message: *const rd_kafka_message_t) -> bool {
     // SAFETY: only Kafka's second record format knows leader epochs. There a record is one piece of memory which ends
-    // with key, value, the number of headers and the headers, and librdkafka points into it. So behind a value that is
-    // not null lies the number, of which no header is the single byte 0.
+    // with key, value, the number of headers and the headers, and librdkafka points into it, unless the value is empty.
+    // So behind a value lies the number, of which no header is the single byte 0.
     unsafe {
         let m = &*message;
-        let known = HEADERS_FOLLOW_VALUE && !m.payload.is_null() && rd_kafka_message_leader_epoch(message) >= 0;
+        let known = HEADERS_FOLLOW_VALUE && m.len > 0 && !m.payload.is_null() && rd_kafka_message_leader_epoch(message) >= 0;
         !known || *m.payload.cast::<u8>().add(m.len) != 0
     }
 }
