@@ -198,7 +198,8 @@ impl Consumer {
     fn hand_over(&mut self, give: &mut dyn FnMut(Fetched), notice: &mut dyn FnMut(Notice)) {
         let mut lanes: Vec<(*mut rd_kafka_topic_t, Fetched)> = Vec::new();
         let mut current = usize::MAX;
-        for &message in &self.buffer {
+        let count = self.buffer.len();
+        for (index, &message) in self.buffer.iter().enumerate() {
             // SAFETY: the message is ours until it is freed below, and nothing borrowed from it is kept.
             unsafe {
                 let m = &*message;
@@ -211,7 +212,11 @@ impl Consumer {
                     if !lanes.get(current).is_some_and(fits) {
                         current = lanes.iter().position(fits).unwrap_or_else(|| {
                             let tp = Arc::new(TopicPartition::new(owned_text(rd_kafka_topic_name(m.rkt)), m.partition));
-                            let records = self.spare.pop().unwrap_or_default();
+                            let records = self.spare.pop().unwrap_or_else(|| {
+                                let (left, mut records) = (count - index, RecordBatch::default());
+                                records.reserve(left, (left * (m.len + m.key_len)).min(SPARE_BYTES_MAX));
+                                records
+                            });
                             lanes.push((m.rkt, Fetched { tp, records }));
                             lanes.len() - 1
                         });
