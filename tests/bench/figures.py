@@ -62,12 +62,14 @@ def ratios(row: Row, program: str) -> tuple[float, float]:
     return rate, best(ours).cpu_per_million / best(theirs).cpu_per_million
 
 
-def print_table(found: dict):
-    print(f"\n{found['records']:,} records of about 223 bytes, 4 partitions. Rates in thousands of records a second, CPU in")
+def print_table(records: int, rows: list[Row]):
+    if not rows:
+        return
+    print(f"\n{records:,} records of about 223 bytes, 4 partitions. Rates in thousands of records a second, CPU in")
     print("seconds per million records; the best of the runs. Ratios: rate (more is better) and CPU (less is better).\n")
     head = ["work", "log", "rate", "CPU", "peak MiB", "loop", "CPU", "Streams", "CPU", "to loop", "to Streams"]
     lines = [head]
-    for row in found["rows"]:
+    for row in rows:
         line = [row.name, row.log, f"{max(r.rate for r in row.calzone) / 1000:.0f}", f"{best(row.calzone).cpu_per_million:.2f}"]
         line.append(f"{max(r.peak_mib for r in row.calzone):.0f}")
         for runs in (row.loop, row.streams):
@@ -80,7 +82,15 @@ def print_table(found: dict):
     for line in lines:
         cells = [cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths))]
         print("| " + " | ".join(cells) + " |")
-    for log, figures in found["start"].items():
-        for what, start in figures.items():
-            text = ", ".join(f"{name} {value:.2f}" for name, value in start.items())
-            print(f"start on {log}, {what.replace('_', ' ')}: {text}")
+
+
+def print_figures(found: dict):
+    """Figures that are no rows of the table, by what they are of."""
+
+    def text(value) -> str:
+        if isinstance(value, dict):
+            return ", ".join(f"{name.replace('_', ' ')} {text(part)}" for name, part in value.items())
+        return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
+
+    for name, value in found.items():
+        print(f"{name}: {text(value)}")

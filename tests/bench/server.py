@@ -61,18 +61,29 @@ class Server:
             self.process.kill()
             self.process.wait()
 
-    def _request(self, method: str, path: str, body: dict | None = None) -> str:
+    def _request(self, method: str, path: str, body: dict | bytes | None = None) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            text = json.dumps(body) if body is not None else None
-            connection.request(method, path, text, {"Content-Type": "application/json"})
+            content = json.dumps(body) if isinstance(body, dict) else body
+            connection.request(method, path, content, {"Content-Type": "application/json"})
             response = connection.getresponse()
             answer = response.read().decode()
         finally:
             connection.close()
-        if response.status != 200:
+        if response.status not in (200, 201):
             raise RuntimeError(f"{method} {path} gave {response.status}: {answer}")
         return answer
+
+    def upload(self, name: str, file: pathlib.Path):
+        self._request("PUT", f"/plugins/{name}?activate=true", file.read_bytes())
+
+    def wait_for_records(self, count: int, seconds_max: float = 120):
+        """Until the queries have read so many records, and committed."""
+        deadline = time.monotonic() + seconds_max
+        while self.counters()[0] < count:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.counters()[0]} records were read in {seconds_max} s, not {count}")
+            time.sleep(0.02)
 
     def execute(self, sql: str, properties: dict | None = None) -> list:
         return json.loads(self._request("POST", "/ksql", {"ksql": sql, "streamsProperties": properties or {}}))

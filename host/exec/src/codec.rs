@@ -354,16 +354,32 @@ pub fn read_value(ty: &SqlType, bytes: &mut &[u8]) -> Result<Value, DecodeError>
     })
 }
 
-fn read_cell_into(ty: &SqlType, bytes: &mut &[u8], builder: &mut ColumnBuilder) -> Result<(), DecodeError> {
-    // Text is what rows are mostly made of: it goes from the store's bytes into the column without a String between.
-    if let (SqlType::Varchar, ColumnBuilder::Varchar(builder)) = (ty, &mut *builder) {
-        match take(bytes, 1)?[0] {
+/// Reads a cell into a column of its type and moves `bytes` behind it. After an error nothing was appended.
+pub fn read_cell_into(ty: &SqlType, bytes: &mut &[u8], builder: &mut ColumnBuilder) -> Result<(), DecodeError> {
+    // What rows are mostly made of goes from the bytes into the column without a value between.
+    match builder {
+        ColumnBuilder::Varchar(builder) => match take(bytes, 1)?[0] {
             NULL => builder.append_null(),
             _ => builder.append_value(std::str::from_utf8(read_bytes(bytes)?).map_err(|_| DecodeError)?),
-        }
-        return Ok(());
+        },
+        ColumnBuilder::Bigint(builder) => match take(bytes, 1)?[0] {
+            NULL => builder.append_null(),
+            _ => builder.append_value(read_integer(bytes)?),
+        },
+        ColumnBuilder::Integer(builder) => match take(bytes, 1)?[0] {
+            NULL => builder.append_null(),
+            _ => builder.append_value(read_integer(bytes)? as i32),
+        },
+        ColumnBuilder::Double(builder) => match take(bytes, 1)?[0] {
+            NULL => builder.append_null(),
+            _ => builder.append_value(f64::from_le_bytes(array_of(take(bytes, 8)?))),
+        },
+        ColumnBuilder::Timestamp(builder) => match take(bytes, 1)?[0] {
+            NULL => builder.append_null(),
+            _ => builder.append_value(read_integer(bytes)?),
+        },
+        _ => builder.push(&read_value(ty, bytes)?),
     }
-    builder.push(&read_value(ty, bytes)?);
     Ok(())
 }
 

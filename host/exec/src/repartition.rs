@@ -1,15 +1,16 @@
 //! Rows through an internal topic: written by one part under another key, read by the next.
 //!
-//! The value of a stream's row is in the internal format. A change of a table is both rows, each in that format: a byte
-//! that says which are there, the length of the new row, the new row, the old row.
+//! Keys are in the format of the plan, since they decide the partition; rows are in the stores' own encoding, which is
+//! smaller and cheaper than any format for others to read. A change of a table is both rows: a byte that says which are
+//! there, the length of the new row, the new row, the length of the old row, the old row.
 
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, ScalarBuffer};
-use calzone_formats::{BoundEncoder, Decoder, Encoder, FormatColumn, Part};
+use calzone_formats::{BoundEncoder, Decoder, Encoder, FormatColumn, FormatSpec, Part};
 use calzone_plan::KeyWindow;
-use calzone_plan::plan::{InternalFormats, StepOutput};
+use calzone_plan::plan::StepOutput;
 use calzone_types::{Batch, ColumnBuilder, Origin, RecordBatch, Side, SqlType, WindowBounds};
 
 use crate::codec;
@@ -27,7 +28,7 @@ pub(crate) struct InternalRows {
     pub topic: Arc<str>,
     /// Columns of the rows, as the writer gets and the reader gives them.
     pub output: StepOutput,
-    pub formats: InternalFormats,
+    pub key_format: FormatSpec,
     pub window: Option<KeyWindow>,
 }
 
@@ -47,42 +48,23 @@ impl InternalRows {
     }
 }
 
-/// A part of a record in its format; in the store's own encoding where the format cannot carry the columns.
-enum Codec<F> {
-    Format(F),
-    Own,
-}
-
 /// The writing end.
 pub(crate) struct Repartition {
     rows: Arc<InternalRows>,
     key: Encoder,
-    value: Codec<Encoder>,
     value_positions: Vec<usize>,
     drop_null_key: bool,
 }
 
 impl Repartition {
     pub fn new(rows: &Arc<InternalRows>, drop_null_key: bool) -> Result<Repartition, ExecError> {
-        let value_positions = rows.value_positions();
-        let columns: Vec<FormatColumn> = value_positions.iter().map(|i| rows.column(*i)).collect();
-        let value = match Encoder::new(&rows.formats.value, Part::Value, &columns) {
-            Ok(encoder) if Decoder::new(&rows.formats.value, Part::Value, &columns, &vec![true; columns.len()]).is_ok() => {
-                Codec::Format(encoder)
-            }
-            _ => Codec::Own,
-        };
         let key =
-            Encoder::new(&rows.formats.key, Part::Key, &rows.key_columns()).map_err(|error| ExecError::Plan(error.message))?;
-        Ok(Repartition { rows: rows.clone(), key, value, value_positions, drop_null_key })
+            Encoder::new(&rows.key_format, Part::Key, &rows.key_columns()).map_err(|error| ExecError::Plan(error.message))?;
+        Ok(Repartition { rows: rows.clone(), key, value_positions: rows.value_positions(), drop_null_key })
     }
 
     fn bind<'a>(&'a self, columns: &'a SideColumns) -> BoundSide<'a> {
-        let value = match &self.value {
-            Codec::Format(encoder) => Some(encoder.bind(&columns.value)),
-            Codec::Own => None,
-        };
-        BoundSide { columns, key: self.key.bind(&columns.key), value }
+        BoundSide { columns, key: self.key.bind(&columns.key) }
     }
 
     fn write(&self, batch: &Batch, context: &mut Context<'_>) -> Result<(), ExecError> {
@@ -103,7 +85,12 @@ impl Repartition {
                 if !has_key && self.drop_null_key {
                     continue;
                 }
-                self.push(records, batch, row, &new, |out| if new_live { new.write_value(row, out) } else { Ok(false) })?;
+                self.push(records, batch, row, &new, |out| {
+                    if new_live {
+                        new.write_value(row, out);
+                    }
+                    new_live
+                })?;
                 continue;
             }
             // A row without a key is in no group: as if it were not there.
@@ -134,16 +121,12 @@ impl Repartition {
         self.push(records, batch, row, keyed, |out| {
             out.push(if new.is_some() { HAS_NEW } else { 0 } | if old.is_some() { HAS_OLD } else { 0 });
             let mut bytes = Vec::new();
-            if let Some(side) = new {
-                side.write_value(row, &mut bytes)?;
-                codec::write_bytes(&bytes, out);
+            for side in [new, old].into_iter().flatten() {
                 bytes.clear();
-            }
-            if let Some(side) = old {
-                side.write_value(row, &mut bytes)?;
+                side.write_value(row, &mut bytes);
                 codec::write_bytes(&bytes, out);
             }
-            Ok(true)
+            true
         })
     }
 
@@ -153,16 +136,9 @@ impl Repartition {
         batch: &Batch,
         row: usize,
         keyed: &BoundSide<'_>,
-        value: impl FnOnce(&mut Vec<u8>) -> Result<bool, String>,
+        value: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> Result<(), ExecError> {
-        let mut failed = None;
-        let mut note = |outcome: Result<bool, String>| {
-            outcome.unwrap_or_else(|message| {
-                failed.get_or_insert(message);
-                false
-            })
-        };
-        let (mut key_outcome, mut value_outcome) = (Ok(false), Ok(false));
+        let mut key_outcome = Ok(false);
         records.push_with(
             0,
             batch.timestamps[row],
@@ -175,25 +151,20 @@ impl Repartition {
                 }
                 present
             },
-            |out| {
-                value_outcome = value(out);
-                matches!(value_outcome, Ok(true))
-            },
+            value,
         );
-        note(key_outcome);
-        note(value_outcome);
         if let Some(headers) = batch.headers.as_ref().map(|headers| &headers[row])
             && !headers.is_empty()
         {
             records.set_headers(headers.to_vec());
         }
-        match failed {
-            Some(message) => Err(ExecError::Serialization {
+        match key_outcome {
+            Ok(_) => Ok(()),
+            Err(message) => Err(ExecError::Serialization {
                 topic: self.rows.topic.to_string(),
                 place: ExecError::place(&batch.origin, row),
                 message,
             }),
-            None => Ok(()),
         }
     }
 }
@@ -203,23 +174,15 @@ struct SideColumns {
     value: Vec<ArrayRef>,
 }
 
-/// The same with its encoders bound, once a batch.
+/// The same with the key's encoder bound, once a batch.
 struct BoundSide<'a> {
     columns: &'a SideColumns,
     key: BoundEncoder<'a>,
-    /// `None`: in the stores' own encoding.
-    value: Option<BoundEncoder<'a>>,
 }
 
 impl BoundSide<'_> {
-    fn write_value(&self, row: usize, out: &mut Vec<u8>) -> Result<bool, String> {
-        match &self.value {
-            Some(bound) => bound.write(row, out),
-            None => {
-                self.columns.value.iter().for_each(|column| codec::write_cell(column, row, out));
-                Ok(true)
-            }
-        }
+    fn write_value(&self, row: usize, out: &mut Vec<u8>) {
+        self.columns.value.iter().for_each(|column| codec::write_cell(column, row, out));
     }
 
     fn has_key(&self, row: usize) -> bool {
@@ -245,55 +208,48 @@ impl Operator for Repartition {
 pub(crate) struct InternalSource {
     rows: Arc<InternalRows>,
     key: Decoder,
-    value: Codec<Decoder>,
     value_positions: Vec<usize>,
+    value_types: Vec<SqlType>,
     step: Arc<str>,
 }
 
 impl InternalSource {
     pub fn new(rows: &Arc<InternalRows>) -> Result<InternalSource, ExecError> {
         let value_positions = rows.value_positions();
-        let columns: Vec<FormatColumn> = value_positions.iter().map(|i| rows.column(*i)).collect();
-        let value = match Decoder::new(&rows.formats.value, Part::Value, &columns, &vec![true; columns.len()]) {
-            Ok(decoder) if Encoder::new(&rows.formats.value, Part::Value, &columns).is_ok() => Codec::Format(decoder),
-            _ => Codec::Own,
-        };
+        let value_types = value_positions.iter().map(|i| rows.output.columns[*i].ty.clone()).collect();
         let keys = rows.key_columns();
-        let key = Decoder::new(&rows.formats.key, Part::Key, &keys, &vec![true; keys.len()]);
+        let key = Decoder::new(&rows.key_format, Part::Key, &keys, &vec![true; keys.len()]);
         let key = key.map_err(|error| ExecError::Plan(error.message))?;
-        Ok(InternalSource { rows: rows.clone(), key, value, value_positions, step: format!("Source {}", rows.topic).into() })
+        Ok(InternalSource {
+            rows: rows.clone(),
+            key,
+            value_positions,
+            value_types,
+            step: format!("Source {}", rows.topic).into(),
+        })
     }
 
     /// Columns of all rows; those of absent rows are null.
-    fn values(&mut self, slices: Vec<Option<&[u8]>>) -> (Vec<ArrayRef>, Vec<(u32, String)>) {
-        match &mut self.value {
-            Codec::Format(decoder) => {
-                let decoded = decoder.decode_slices(slices.into_iter());
-                (decoded.columns, decoded.errors.into_iter().map(|e| (e.row, e.message)).collect())
-            }
-            Codec::Own => {
-                let types: Vec<SqlType> = self.value_positions.iter().map(|i| self.rows.output.columns[*i].ty.clone()).collect();
-                let mut builders: Vec<ColumnBuilder> = types.iter().map(|ty| ColumnBuilder::new(ty, slices.len())).collect();
-                let mut errors = Vec::new();
-                for (row, slice) in slices.iter().enumerate() {
-                    let mut bytes = slice.unwrap_or_default();
-                    let cells: Result<Vec<_>, _> = types.iter().map(|ty| codec::read_value(ty, &mut bytes)).collect();
-                    match cells {
-                        Ok(cells) if slice.is_some() => builders.iter_mut().zip(&cells).for_each(|(b, cell)| b.push(cell)),
-                        outcome => {
-                            builders.iter_mut().for_each(ColumnBuilder::push_null);
-                            if let (Err(error), Some(_)) = (outcome, slice) {
-                                errors.push((row as u32, error.to_string()));
-                            }
-                        }
-                    }
-                }
-                (builders.into_iter().map(ColumnBuilder::finish).collect(), errors)
+    fn values(&self, slices: &[Option<&[u8]>], errors: &mut Vec<(u32, String)>) -> Vec<ArrayRef> {
+        let mut builders: Vec<ColumnBuilder> = self.value_types.iter().map(|ty| ColumnBuilder::new(ty, slices.len())).collect();
+        for (row, slice) in slices.iter().enumerate() {
+            let Some(mut bytes) = *slice else {
+                builders.iter_mut().for_each(ColumnBuilder::push_null);
+                continue;
+            };
+            let cells = self.value_types.iter().zip(&mut builders);
+            if let Err(error) =
+                cells.map(|(ty, builder)| codec::read_cell_into(ty, &mut bytes, builder)).collect::<Result<(), _>>()
+            {
+                builders.iter_mut().filter(|builder| builder.len() == row).for_each(ColumnBuilder::push_null);
+                errors.push((row as u32, error.to_string()));
             }
         }
+        builders.into_iter().map(ColumnBuilder::finish).collect()
     }
 
-    fn side(&self, keys: &[ArrayRef], values: Vec<ArrayRef>, live: Vec<bool>) -> Side {
+    fn side(&self, keys: &[ArrayRef], slices: &[Option<&[u8]>], errors: &mut Vec<(u32, String)>) -> Side {
+        let values = self.values(slices, errors);
         let mut columns: Vec<Option<ArrayRef>> = vec![None; self.rows.output.columns.len()];
         for (position, column) in self.rows.output.key.iter().zip(keys) {
             columns[*position] = Some(column.clone());
@@ -301,7 +257,7 @@ impl InternalSource {
         for (position, column) in self.value_positions.iter().zip(values) {
             columns[*position] = Some(column);
         }
-        let live = (!live.iter().all(|live| *live)).then(|| BooleanBuffer::from(live));
+        let live = slices.iter().any(Option::is_none).then(|| slices.iter().map(Option::is_some).collect::<BooleanBuffer>());
         Side { columns: columns.into_iter().flatten().collect(), live }
     }
 }
@@ -338,19 +294,10 @@ impl Reader for InternalSource {
                     }
                 }
             }
-            let side = |this: &mut Self, slices: Vec<Option<&[u8]>>, errors: &mut Vec<(u32, String)>| {
-                let live: Vec<bool> = slices.iter().map(Option::is_some).collect();
-                let (values, failed) = this.values(slices);
-                errors.extend(failed);
-                this.side(&keys.columns, values, live)
-            };
-            (side(self, new, &mut errors), Some(side(self, old, &mut errors)))
+            (self.side(&keys.columns, &new, &mut errors), Some(self.side(&keys.columns, &old, &mut errors)))
         } else {
             let slices: Vec<Option<&[u8]>> = records.iter().map(|record| record.value).collect();
-            let live: Vec<bool> = slices.iter().map(Option::is_some).collect();
-            let (values, failed) = self.values(slices);
-            errors.extend(failed);
-            (self.side(&keys.columns, values, live), None)
+            (self.side(&keys.columns, &slices, &mut errors), None)
         };
         let origin = Origin {
             topic: topic.clone(),

@@ -282,7 +282,7 @@ impl Builder<'_> {
                 let topic = self.internal_topic(&format!("{name}-repartition"), writer, part);
                 let output = StepOutput { is_table: input.output.is_table, ..step.output.clone() };
                 let window = step.output.window;
-                let rows = Arc::new(InternalRows { topic: topic.clone(), output, formats: formats.clone(), window });
+                let rows = Arc::new(InternalRows { topic: topic.clone(), output, key_format: formats.key.clone(), window });
                 self.after(writer, feed, NodeKind::Repartition { rows: rows.clone(), drop_null_key: *drop_null_key });
                 Ok(self.source(part, &topic, ReaderKind::Internal(rows)))
             }

@@ -85,6 +85,9 @@ pub trait Worker: Send {
     /// Adds what has happened, in order; at most `max_records` records; waits for the first event up to the timeout.
     fn poll(&mut self, out: &mut Vec<Event>, max_records: usize, timeout: Duration) -> Result<()>;
 
+    /// Takes back a batch that `poll` gave out and whose records are done with: its memory holds later ones.
+    fn recycle(&mut self, _: RecordBatch) {}
+
     /// Queues records for a topic; a record's partition may be [`RecordBatch::ANY_PARTITION`]. Waits when the queue
     /// is full.
     ///

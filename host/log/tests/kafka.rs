@@ -154,7 +154,7 @@ fn records_come_back_as_they_went_in() {
         let key = [number; 3];
         let key = (number % 5 != 4).then_some(key.as_slice());
         let value = (number % 3 != 2).then_some(if number % 2 == 0 { b"value".as_slice() } else { b"" });
-        let headers = if number % 4 == 0 { headers.as_slice() } else { &[] };
+        let headers = if number % 4 == 0 || number % 5 == 0 { headers.as_slice() } else { &[] };
         records.push(RecordRef {
             offset: 0,
             timestamp: 5_000 + i64::from(number),

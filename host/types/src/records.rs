@@ -72,6 +72,11 @@ impl RecordBatch {
         self.bytes.len()
     }
 
+    /// Memory that is held for keys and values, whether used or not.
+    pub fn capacity_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();

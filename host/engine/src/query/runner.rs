@@ -471,7 +471,10 @@ impl Runner {
             }
             Event::Lost(partitions) => self.forget(work, &partitions),
             Event::Records(fetched) if self.guard.is_some() => self.process_guarded(work, &fetched)?,
-            Event::Records(fetched) => self.process(work, &fetched)?,
+            Event::Records(fetched) => {
+                self.process(work, &fetched)?;
+                work.worker.recycle(fetched.records);
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use calzone_types::SqlType;
 
 use super::convert::{self, Temporals};
 use super::fields::FieldLookup;
+use super::plain;
 use super::scan::{Kind, Scanner, Span};
 use crate::cell::Cell;
 use crate::decode::RowReader;
@@ -71,8 +72,8 @@ pub(super) fn is_bare(spec: &FormatSpec, part: Part, columns: &[FormatColumn]) -
 
 impl RowReader for Reader {
     fn read<'a>(&mut self, bytes: &'a [u8], cells: &mut [Cell<'a>]) -> Result<bool, String> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| format!("Not valid JSON: no UTF-8 text at byte {}.", error.valid_up_to()))?;
+        let text =
+            plain::text(bytes).map_err(|error| format!("Not valid JSON: no UTF-8 text at byte {}.", error.valid_up_to()))?;
         let mut scanner = Scanner::new(text)?;
         match &mut self.layout {
             Layout::Object { lookup, found } if scanner.peek() == b'{' => {

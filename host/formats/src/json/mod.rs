@@ -1,12 +1,13 @@
 //! JSON: a record is an object with a field for each column, or one bare value.
 //!
-//! Reading goes over a record once, noting where the values of wanted columns lie ([`scan`], [`fields`]), and then turns
+//! Reading goes over a record once, noting where the values of wanted columns lie ([`scan`], [`fields`], [`lane`]), and then turns
 //! just those into cells ([`decode`], [`convert`], [`loose_text`]). Writing goes straight from columns to bytes ([`encode`], [`write`]).
 
 mod convert;
 mod decode;
 mod encode;
 mod fields;
+mod lane;
 mod loose_text;
 mod plain;
 mod scan;

@@ -24,7 +24,9 @@ const STEP: Duration = Duration::from_secs(1);
 const QUEUE_FULL_WAIT: Duration = Duration::from_millis(5);
 
 pub(super) struct Output {
-    producer: Producer,
+    /// Made when there is something to send, unless it must end transactions that an earlier worker left open: a client
+    /// has threads of its own, and many queries write seldom.
+    producer: Option<Producer>,
     shared: Arc<Shared>,
     settings: ClientSettings,
     transactional: bool,
@@ -88,7 +90,13 @@ impl Output {
         }
         // Only changelog records must be reported when they arrive.
         settings.set("delivery.report.only.error", if options.changelog_topics.is_empty() { "true" } else { "false" });
-        let producer = connect(&settings, transactional, INIT_TIME_MAX)?;
+        let producer = match transactional {
+            true => Some(connect(&settings, transactional, INIT_TIME_MAX)?),
+            false => {
+                Producer::check(&settings)?;
+                None
+            }
+        };
         Ok(Output {
             producer,
             shared,
@@ -111,7 +119,7 @@ impl Output {
     /// `Retriable` while the cluster does not answer; `Fenced` if somebody else works under our name.
     pub(super) fn revive(&mut self) -> Result<bool> {
         if self.broken.is_none() {
-            match self.producer.client().fatal_error() {
+            match self.producer.as_ref().and_then(|producer| producer.client().fatal_error()) {
                 Some(error) if error.code.is_fenced() => return Err(error.while_doing("producing to Kafka")),
                 Some(error) => self.broken = Some(error.text),
                 None => return Ok(false),
@@ -122,7 +130,7 @@ impl Output {
         tracing::warn!(cause, "the producer was replaced; work goes on at the last commit");
         // Handles are freed with the producer they belong to.
         self.topics.clear();
-        self.producer = fresh;
+        self.producer = Some(fresh);
         self.open = false;
         self.forget();
         Ok(true)
@@ -136,27 +144,37 @@ impl Output {
         for record in records.iter() {
             check_timestamp(record.timestamp, topic)?;
         }
+        self.begin()?;
+        let producer = match self.producer.take() {
+            Some(producer) => producer,
+            None => connect(&self.settings, self.transactional, INIT_TIME_MAX)?,
+        };
+        let outcome = self.send_by(&producer, topic, records);
+        self.producer = Some(producer);
+        outcome
+    }
+
+    fn send_by(&mut self, producer: &Producer, topic: &str, records: &RecordBatch) -> Result<()> {
         let (handle, tag) = match self.topics.get(topic) {
             Some(known) => *known,
             None => {
-                let handle = self.producer.topic(topic).map_err(|error| sending_failed(error, topic))?;
+                let handle = producer.topic(topic).map_err(|error| sending_failed(error, topic))?;
                 let tag = self.changelogs.iter().position(|changelog| changelog == topic).map_or(0, |index| index as u64 + 1);
                 self.topics.insert(topic.to_owned(), (handle, tag));
                 (handle, tag)
             }
         };
-        self.begin()?;
         let deadline = Instant::now() + COMMIT_TIME_MAX;
         for mut record in records.iter() {
             if record.partition < RecordBatch::ANY_PARTITION {
                 record.partition = partition_for_key(record.placing_key(), self.partition_count(topic)?);
             }
             loop {
-                match self.producer.send(handle, record, tag) {
+                match producer.send(handle, record, tag) {
                     Ok(()) => break,
                     Err(error) if error.code == Code::QUEUE_FULL && Instant::now() < deadline => {
                         let reports = &mut self.reports;
-                        self.producer.deliveries(QUEUE_FULL_WAIT, &mut |delivery| reports.note(delivery));
+                        producer.deliveries(QUEUE_FULL_WAIT, &mut |delivery| reports.note(delivery));
                     }
                     Err(error) => return Err(sending_failed(error, topic)),
                 }
@@ -181,15 +199,19 @@ impl Output {
             return Err(LogError::Retriable { action: String::from("producing to Kafka"), cause: cause.clone() });
         }
         if self.transactional && !self.open {
-            self.producer.begin().map_err(|error| error.while_doing("beginning a transaction"))?;
-            self.open = true;
+            if let Some(producer) = &self.producer {
+                producer.begin().map_err(|error| error.while_doing("beginning a transaction"))?;
+                self.open = true;
+            }
         }
         Ok(())
     }
 
     fn take_reports(&mut self) {
         let reports = &mut self.reports;
-        self.producer.deliveries(Duration::ZERO, &mut |delivery| reports.note(delivery));
+        if let Some(producer) = &self.producer {
+            producer.deliveries(Duration::ZERO, &mut |delivery| reports.note(delivery));
+        }
     }
 
     /// Waits until all that was sent has arrived.
@@ -199,7 +221,8 @@ impl Output {
     pub(super) fn flush(&mut self, deadline: Instant) -> Result<()> {
         let all_reported = !self.changelogs.is_empty();
         let reports = &mut self.reports;
-        let flushed = self.producer.flush(deadline, all_reported, &mut |delivery| reports.note(delivery));
+        let Some(producer) = &self.producer else { return Ok(()) };
+        let flushed = producer.flush(deadline, all_reported, &mut |delivery| reports.note(delivery));
         if let Some(failure) = self.reports.failure.take() {
             return Err(failure);
         }
@@ -207,7 +230,7 @@ impl Output {
             true => Ok(()),
             false => Err(LogError::Retriable {
                 action: String::from("flushing records to Kafka"),
-                cause: format!("{} are not acknowledged after {} s", self.producer.pending(), COMMIT_TIME_MAX.as_secs()),
+                cause: format!("{} are not acknowledged after {} s", producer.pending(), COMMIT_TIME_MAX.as_secs()),
             }),
         }
     }
@@ -249,7 +272,7 @@ impl Output {
         call: impl Fn(&Producer) -> std::result::Result<(), NativeError>,
     ) -> std::result::Result<(), Verdict> {
         loop {
-            let Err(error) = call(&self.producer) else { return Ok(()) };
+            let Some(Err(error)) = self.producer.as_ref().map(&call) else { return Ok(()) };
             self.take_reports();
             match judge(error) {
                 Verdict::Again(_) if Instant::now() < deadline => {}
@@ -284,10 +307,12 @@ impl Output {
     pub(super) fn abort(&mut self) -> Result<()> {
         let deadline = Instant::now() + ABORT_TIME_MAX;
         if self.open {
-            self.producer.purge_queue();
             let all_reported = !self.changelogs.is_empty();
             let reports = &mut self.reports;
-            self.producer.flush(deadline, all_reported, &mut |delivery| reports.note(delivery));
+            if let Some(producer) = &self.producer {
+                producer.purge_queue();
+                producer.flush(deadline, all_reported, &mut |delivery| reports.note(delivery));
+            }
             let outcome = self.repeat(deadline, |producer| producer.abort_transaction(STEP));
             match outcome {
                 Ok(()) => {}
@@ -348,9 +373,11 @@ impl Drop for Output {
             if let Err(error) = self.abort() {
                 tracing::debug!(%error, "a transaction was left open");
             }
-        } else if self.producer.pending() > 0 {
+        } else if let Some(producer) = &self.producer
+            && producer.pending() > 0
+        {
             let deadline = Instant::now() + ABORT_TIME_MAX;
-            self.producer.flush(deadline, !self.changelogs.is_empty(), &mut |_| {});
+            producer.flush(deadline, !self.changelogs.is_empty(), &mut |_| {});
         }
     }
 }

@@ -253,6 +253,10 @@ impl Worker for KafkaWorker {
         }
     }
 
+    fn recycle(&mut self, records: RecordBatch) {
+        self.consumer.recycle(records);
+    }
+
     fn send(&mut self, topic: &str, records: &RecordBatch) -> Result<()> {
         self.output.send(topic, records)
     }

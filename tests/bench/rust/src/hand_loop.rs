@@ -2,12 +2,14 @@
 
 use crate::arguments::Arguments;
 use crate::librdkafka::{Consumer, Message, Producer};
+use crate::{hand_joins, hand_regroup};
 use crate::work::{WINDOW_MS, Work};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-const BATCH: usize = 4096;
+pub const BATCH: usize = 4096;
+pub const BATCH_WAIT_MS: i32 = 100;
 
 #[derive(Deserialize)]
 struct Order<'a> {
@@ -26,34 +28,110 @@ struct Sale<'a> {
     price: f64,
 }
 
+/// What a run needs.
+pub struct Run<'a> {
+    pub brokers: &'a str,
+    pub topic: &'a str,
+    /// What it is joined with.
+    pub other: Option<&'a str>,
+    pub out: &'a str,
+    pub partitions: i32,
+    pub interval: Duration,
+    pub exactly_once: bool,
+}
+
+impl Run<'_> {
+    pub fn consumer(&self, topic: &str) -> Result<Consumer, String> {
+        Consumer::new(self.brokers, topic, self.partitions, BATCH)
+    }
+
+    /// Writes to the output, and to topics that have its name with these endings.
+    pub fn producer(&self, more: &[&str]) -> Result<Producer, String> {
+        let names: Vec<String> = [""].iter().chain(more).map(|ending| format!("{}{ending}", self.out)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Producer::new(self.brokers, &names, self.exactly_once.then_some("bench-loop"))
+    }
+}
+
 pub fn run(arguments: &Arguments) -> Result<String, String> {
     let work = Work::parse(arguments.text("work")?)?;
-    let (brokers, topic, out) = (arguments.text("brokers")?, arguments.text("topic")?, arguments.text("out")?);
-    let changelog = format!("{out}_changelog");
-    let outs = if work == Work::Aggregate { vec![out, &changelog] } else { vec![out] };
-    let interval = Duration::from_millis(arguments.optional("commit-ms").and_then(|v| v.parse().ok()).unwrap_or(2000));
-    let mut consumer = Consumer::new(brokers, topic, arguments.number("partitions")? as i32, BATCH)?;
-    let mut producer = Producer::new(brokers, &outs, arguments.optional("exactly-once").map(|_| "bench-loop"))?;
-    let started = Instant::now();
-    let cpu_before = cpu_seconds();
+    let run = Run {
+        brokers: arguments.text("brokers")?,
+        topic: arguments.text("topic")?,
+        other: arguments.optional("with"),
+        out: arguments.text("out")?,
+        partitions: arguments.number("partitions")? as i32,
+        interval: Duration::from_millis(arguments.optional("commit-ms").and_then(|v| v.parse().ok()).unwrap_or(2000)),
+        exactly_once: arguments.optional("exactly-once").is_some(),
+    };
+    let mut clock = Clock::start();
+    let done = match work {
+        Work::Filter | Work::All => project(&run, work == Work::All)?,
+        Work::Aggregate => aggregate(&run)?,
+        Work::Regroup => hand_regroup::run(&run)?,
+        Work::StreamTable => hand_joins::with_table(&run, &mut clock)?,
+        Work::StreamStream => hand_joins::with_stream(&run)?,
+    };
+    let (seconds, cpu) = clock.stop();
+    Ok(format!(r#"{{"records":{done},"seconds":{seconds:.3},"cpu_seconds":{cpu:.3},"peak_mib":{:.1}}}"#, peak_mib()))
+}
+
+/// Wall-clock and CPU time of what is measured.
+pub struct Clock {
+    started: Instant,
+    cpu_before: f64,
+}
+
+impl Clock {
+    pub fn start() -> Clock {
+        Clock { started: Instant::now(), cpu_before: cpu_seconds() }
+    }
+
+    fn stop(self) -> (f64, f64) {
+        (self.started.elapsed().as_secs_f64(), cpu_seconds() - self.cpu_before)
+    }
+}
+
+fn project(run: &Run<'_>, all: bool) -> Result<u64, String> {
+    let (mut consumer, mut producer) = (run.consumer(run.topic)?, run.producer(&[])?);
+    let mut projection = Projection { all, out: Vec::new() };
     let (mut done, mut committed) = (0, Instant::now());
-    let mut projection = Projection { all: work == Work::All, out: Vec::new() };
-    let mut groups = Groups::default();
     while done < consumer.total {
         let mut failure = Ok(());
-        done += consumer.batch(|message| {
-            let result = match work {
-                Work::Filter | Work::All => projection.take(&message, &mut producer),
-                Work::Aggregate => groups.take(&message),
-                Work::Regroup => Err("regroup: there is no loop for it".to_owned()),
-            };
+        done += consumer.batch(BATCH_WAIT_MS, |message| {
+            let result = projection.take(&message, &mut producer);
             if failure.is_ok() {
                 failure = result;
             }
         })?;
         failure?;
         producer.poll();
-        if committed.elapsed() >= interval {
+        if committed.elapsed() >= run.interval {
+            producer.commit(&consumer)?;
+            committed = Instant::now();
+        }
+    }
+    producer.commit(&consumer)?;
+    producer.flush()?;
+    Ok(done)
+}
+
+fn aggregate(run: &Run<'_>) -> Result<u64, String> {
+    let (mut consumer, mut producer) = (run.consumer(run.topic)?, run.producer(&[CHANGELOG])?);
+    let mut groups = Groups::default();
+    let (mut done, mut committed) = (0, Instant::now());
+    while done < consumer.total {
+        let mut failure = Ok(());
+        done += consumer.batch(BATCH_WAIT_MS, |message| {
+            let sale: Result<Sale<'_>, _> = sonic_rs::from_slice(message.value());
+            match sale {
+                Ok(sale) => groups.add(&sale.userid, message.timestamp(), message.partition(), sale.price),
+                Err(error) => failure = Err(error.to_string()),
+            }
+        })?;
+        failure?;
+        producer.poll();
+        if committed.elapsed() >= run.interval {
             groups.emit(&mut producer)?;
             producer.commit(&consumer)?;
             committed = Instant::now();
@@ -62,9 +140,11 @@ pub fn run(arguments: &Arguments) -> Result<String, String> {
     groups.emit(&mut producer)?;
     producer.commit(&consumer)?;
     producer.flush()?;
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu_before);
-    Ok(format!(r#"{{"records":{done},"seconds":{seconds:.3},"cpu_seconds":{cpu:.3},"peak_mib":{:.1}}}"#, peak_mib()))
+    Ok(done)
 }
+
+/// Ending of the name of the topic that keeps the groups.
+pub const CHANGELOG: &str = "_changelog";
 
 struct Projection {
     all: bool,
@@ -114,12 +194,12 @@ struct Group {
     dirty: bool,
 }
 
-/// Window, user's number, partition.
+/// Window, name's number, partition.
 type GroupKey = (i64, u32, i32);
 
-/// COUNT and SUM in windows; users have numbers, so that a group's key is three integers.
+/// COUNT and SUM in windows; names have numbers, so that a group's key is three integers.
 #[derive(Default)]
-struct Groups {
+pub struct Groups {
     numbers: hashbrown::HashMap<String, u32, foldhash::fast::RandomState>,
     names: Vec<String>,
     groups: hashbrown::HashMap<GroupKey, Group, foldhash::fast::RandomState>,
@@ -129,31 +209,28 @@ struct Groups {
 }
 
 impl Groups {
-    fn take(&mut self, message: &Message) -> Result<(), String> {
-        let sale: Sale<'_> = sonic_rs::from_slice(message.value()).map_err(|e| e.to_string())?;
-        let number = match self.numbers.get(&*sale.userid) {
+    pub fn add(&mut self, name: &str, time: i64, partition: i32, price: f64) {
+        let number = match self.numbers.get(name) {
             Some(number) => *number,
             None => {
                 let number = self.names.len() as u32;
-                self.names.push(sale.userid.clone().into_owned());
-                self.numbers.insert(sale.userid.into_owned(), number);
+                self.names.push(name.to_owned());
+                self.numbers.insert(name.to_owned(), number);
                 number
             }
         };
-        let time = message.timestamp();
-        let key = (time - time.rem_euclid(WINDOW_MS), number, message.partition());
+        let key = (time - time.rem_euclid(WINDOW_MS), number, partition);
         let group = self.groups.entry(key).or_insert(Group { count: 0, total: 0.0, dirty: false });
         group.count += 1;
-        group.total += sale.price;
+        group.total += price;
         if !group.dirty {
             group.dirty = true;
             self.dirty.push(key);
         }
-        Ok(())
     }
 
     /// Sends each changed group, to its topic and to its changelog.
-    fn emit(&mut self, producer: &mut Producer) -> Result<(), String> {
+    pub fn emit(&mut self, producer: &mut Producer) -> Result<(), String> {
         for key in self.dirty.drain(..) {
             let Some(group) = self.groups.get_mut(&key) else { continue };
             group.dirty = false;

@@ -126,11 +126,11 @@ impl Consumer {
         Ok(Consumer { client, queue, topic: c_topic, messages: vec![std::ptr::null_mut(); batch], next, total })
     }
 
-    /// Calls `take` with each message of the next batch; returns how many there were.
-    pub fn batch(&mut self, mut take: impl FnMut(Message)) -> Result<u64, String> {
+    /// Calls `take` with each message of the next batch, which may come for so long; returns how many there were.
+    pub fn batch(&mut self, wait_ms: i32, mut take: impl FnMut(Message)) -> Result<u64, String> {
         // SAFETY: the queue writes at most as many pointers as the vector has; each is ours from then on.
         unsafe {
-            let count = rd_kafka_consume_batch_queue(self.queue, 100, self.messages.as_mut_ptr(), self.messages.len());
+            let count = rd_kafka_consume_batch_queue(self.queue, wait_ms, self.messages.as_mut_ptr(), self.messages.len());
             for &message in &self.messages[..count.max(0) as usize] {
                 let message = Message(message);
                 if (*message.0).err != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -153,9 +153,19 @@ pub struct Producer {
 
 impl Producer {
     pub fn new(brokers: &str, topics: &[&str], transactional_id: Option<&str>) -> Result<Producer, String> {
+        Producer::with_linger(brokers, topics, transactional_id, "20")
+    }
+
+    /// Sends what it gets after so many milliseconds.
+    pub fn with_linger(
+        brokers: &str,
+        topics: &[&str],
+        transactional_id: Option<&str>,
+        linger_ms: &str,
+    ) -> Result<Producer, String> {
         let mut settings = vec![
             ("bootstrap.servers", brokers),
-            ("linger.ms", "20"),
+            ("linger.ms", linger_ms),
             ("batch.size", "1000000"),
             ("batch.num.messages", "100000"),
             ("queue.buffering.max.messages", "500000"),

@@ -1,8 +1,8 @@
-//! The input: orders of about 223 bytes of JSON that are the same in each run, given their number and the first time.
+//! The inputs, the same in each run: orders of about 223 bytes of JSON, and what they are joined with.
 
 use std::io::Write;
 
-const USERS: u64 = 1000;
+pub const USERS: u64 = 1000;
 const ITEMS: u64 = 500;
 /// Event times advance by so many records a second.
 const RECORDS_PER_SECOND: i64 = 5000;
@@ -38,11 +38,11 @@ impl Generator {
     }
 }
 
-/// The first `count` orders; the first has the time `base_ms`.
-pub fn orders(count: i64, base_ms: i64) -> impl Iterator<Item = Order> {
+/// The first `count` orders, of so many users; the first has the time `base_ms`.
+pub fn orders(count: i64, base_ms: i64, users: u64) -> impl Iterator<Item = Order> {
     let mut generator = Generator(42);
     (0..count).map(move |number| {
-        let (user, price, region) = (generator.below(USERS), generator.below(10_000) + 1, generator.below(10));
+        let (user, price, region) = (generator.below(users), generator.below(10_000) + 1, generator.below(10));
         let noise = generator.next();
         Order { number, user, item: noise % ITEMS, price, region, time: base_ms + number * 1000 / RECORDS_PER_SECOND, noise }
     })
@@ -51,6 +51,33 @@ pub fn orders(count: i64, base_ms: i64) -> impl Iterator<Item = Order> {
 impl Order {
     pub fn write_key(&self, out: &mut Vec<u8>) {
         write!(out, "User_{}", self.user).expect("a vector takes everything");
+    }
+
+    /// The key of a topic of orders by their number, and of their payments.
+    pub fn write_number_key(&self, out: &mut Vec<u8>) {
+        write!(out, "Order_{}", self.number).expect("a vector takes everything");
+    }
+
+    /// What was paid for the order, `PAID_AFTER_MS` later.
+    pub fn write_payment(&self, out: &mut Vec<u8>) {
+        write!(out, r#"{{"amount":{}.{:02},"method":"Method_{}"}}"#, self.price / 100, self.price % 100, self.payment_method())
+            .expect("a vector takes everything");
+    }
+
+    pub fn payment_method(&self) -> u64 {
+        (self.noise >> 16) % 20
+    }
+
+    /// The order with `columns` more, which no query reads, before its own.
+    pub fn write_wide_value(&self, columns: u64, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for column in 0..columns {
+            let number = self.noise.rotate_left(column as u32) % 100_000;
+            write!(out, r#""extra{column}":"text {number}","#).expect("a vector takes everything");
+        }
+        let at = out.len();
+        self.write_value(out);
+        out.remove(at);
     }
 
     pub fn write_value(&self, out: &mut Vec<u8>) {
@@ -76,4 +103,18 @@ impl Order {
         )
         .expect("a vector takes everything");
     }
+}
+
+/// How much later than an order its payment is.
+pub const PAID_AFTER_MS: i64 = 300_000;
+
+/// The key of a user.
+pub fn write_user_key(user: u64, out: &mut Vec<u8>) {
+    write!(out, "User_{user}").expect("a vector takes everything");
+}
+
+/// A row of the table that orders are joined with.
+pub fn write_user(user: u64, out: &mut Vec<u8>) {
+    write!(out, r#"{{"name":"Name of user {user}","level":{},"city":"City_{}"}}"#, user % 10, user % 97)
+        .expect("a vector takes everything");
 }

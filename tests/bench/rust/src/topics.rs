@@ -1,8 +1,8 @@
 //! Topics through the log crate: loading, checking, waiting. Kafka by its brokers, the embedded log by its folder.
 
-use crate::orders::orders;
-use crate::work::{Collector, Work, expected};
-use calzone_log::{EmbeddedLog, EmbeddedSettings, KafkaLog, KafkaSettings, Log, StartOffset, TopicPartition, TopicSpec};
+use crate::orders::{Order, PAID_AFTER_MS, orders, write_user, write_user_key};
+use crate::work::{Collector, Input, Work, expected};
+use calzone_log::{Appender, EmbeddedLog, EmbeddedSettings, KafkaLog, KafkaSettings, Log, StartOffset, TopicPartition, TopicSpec};
 use calzone_state::{Database, Durability};
 use calzone_types::RecordBatch;
 use std::path::Path;
@@ -52,39 +52,103 @@ pub fn create(log: &dyn Log, topic: &str, partitions: i32) -> Result<(), String>
     log.create_topic(&spec).map_err(|e| e.to_string())
 }
 
-/// Appends the first `count` orders; returns bytes of values.
-pub fn load(log: &dyn Log, topic: &str, count: i64, base_ms: i64) -> Result<usize, String> {
-    let appender = log.appender().map_err(|e| e.to_string())?;
-    let mut records = RecordBatch::default();
-    let mut bytes = 0;
-    for order in orders(count, base_ms) {
-        records.push_with(
+/// What a topic is loaded with.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// Orders by their user.
+    Orders,
+    /// Orders by their number.
+    Numbered,
+    /// What was paid for them, by the order's number.
+    Payments,
+    /// A row for each user.
+    Users,
+    /// Orders with so many columns more.
+    Wide(u64),
+}
+
+impl Kind {
+    pub fn parse(text: &str) -> Result<Kind, String> {
+        match text {
+            "orders" => Ok(Kind::Orders),
+            "numbered" => Ok(Kind::Numbered),
+            "payments" => Ok(Kind::Payments),
+            "users" => Ok(Kind::Users),
+            other => match other.strip_prefix("wide").and_then(|columns| columns.parse().ok()) {
+                Some(columns) => Ok(Kind::Wide(columns)),
+                None => Err(format!("--kind {other}: there are orders, numbered, payments, users and wide<columns>")),
+            },
+        }
+    }
+}
+
+/// Loads the topic; returns bytes of values.
+pub fn load(log: &dyn Log, topic: &str, kind: Kind, input: Input) -> Result<usize, String> {
+    let mut loader = Loader { log: log.appender().map_err(|e| e.to_string())?, topic, records: RecordBatch::default(), bytes: 0 };
+    match kind {
+        Kind::Users => {
+            for user in 0..input.users {
+                loader.add(input.base_ms, &|out| write_user_key(user, out), &|out| write_user(user, out))?;
+            }
+        }
+        _ => orders(input.count, input.base_ms, input.users).try_for_each(|order| loader.add_order(kind, &order))?,
+    }
+    loader.flush()?;
+    Ok(loader.bytes)
+}
+
+struct Loader<'a> {
+    log: Box<dyn Appender>,
+    topic: &'a str,
+    records: RecordBatch,
+    bytes: usize,
+}
+
+impl Loader<'_> {
+    fn add_order(&mut self, kind: Kind, order: &Order) -> Result<(), String> {
+        match kind {
+            Kind::Payments => {
+                self.add(order.time + PAID_AFTER_MS, &|out| order.write_number_key(out), &|out| order.write_payment(out))
+            }
+            Kind::Numbered => self.add(order.time, &|out| order.write_number_key(out), &|out| order.write_value(out)),
+            Kind::Wide(columns) => {
+                self.add(order.time, &|out| order.write_key(out), &|out| order.write_wide_value(columns, out))
+            }
+            Kind::Orders | Kind::Users => self.add(order.time, &|out| order.write_key(out), &|out| order.write_value(out)),
+        }
+    }
+
+    fn add(&mut self, time: i64, key: &dyn Fn(&mut Vec<u8>), value: &dyn Fn(&mut Vec<u8>)) -> Result<(), String> {
+        let mut bytes = 0;
+        self.records.push_with(
             0,
-            order.time,
+            time,
             RecordBatch::ANY_PARTITION,
             |out| {
-                order.write_key(out);
+                key(out);
                 true
             },
             |out| {
                 let start = out.len();
-                order.write_value(out);
-                bytes += out.len() - start;
+                value(out);
+                bytes = out.len() - start;
                 true
             },
         );
-        if records.len() == LOAD_RECORDS {
-            appender.append(topic, &records).map_err(|e| e.to_string())?;
-            records.clear();
-        }
+        self.bytes += bytes;
+        if self.records.len() == LOAD_RECORDS { self.flush() } else { Ok(()) }
     }
-    appender.append(topic, &records).map_err(|e| e.to_string())?;
-    Ok(bytes)
+
+    fn flush(&mut self) -> Result<(), String> {
+        self.log.append(self.topic, &self.records).map_err(|e| e.to_string())?;
+        self.records.clear();
+        Ok(())
+    }
 }
 
 /// Reads the topic to its end and compares it with what must be there; returns rows and records.
-pub fn check(log: &dyn Log, topic: &str, work: Work, count: i64, base_ms: i64) -> Result<(u64, u64), String> {
-    let wanted = expected(work, count, base_ms);
+pub fn check(log: &dyn Log, topic: &str, work: Work, input: Input) -> Result<(u64, u64), String> {
+    let wanted = expected(work, input);
     let mut collector = Collector::new(work);
     let mut records = 0;
     each_record(log, topic, |key, value| {

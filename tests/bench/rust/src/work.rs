@@ -1,6 +1,6 @@
 //! The queries that are measured, and what must come out of them.
 
-use crate::orders::orders;
+use crate::orders::{USERS, orders};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,6 +18,24 @@ pub enum Work {
     Aggregate,
     /// The same by a column that is not the key.
     Regroup,
+    /// Each order with the row of its user.
+    StreamTable,
+    /// Each order with its payment.
+    StreamStream,
+}
+
+/// What was loaded: how many orders, from which time, of how many users.
+#[derive(Clone, Copy)]
+pub struct Input {
+    pub count: i64,
+    pub base_ms: i64,
+    pub users: u64,
+}
+
+impl Input {
+    pub fn new(count: i64, base_ms: i64, users: Option<u64>) -> Input {
+        Input { count, base_ms, users: users.unwrap_or(USERS) }
+    }
 }
 
 impl Work {
@@ -27,7 +45,9 @@ impl Work {
             "all" => Ok(Work::All),
             "aggregate" => Ok(Work::Aggregate),
             "regroup" => Ok(Work::Regroup),
-            other => Err(format!("--work {other}: there are filter, all, aggregate and regroup")),
+            "stream-table" => Ok(Work::StreamTable),
+            "stream-stream" => Ok(Work::StreamStream),
+            other => Err(format!("--work {other}: there are filter, all, aggregate, regroup, stream-table and stream-stream")),
         }
     }
 
@@ -36,7 +56,7 @@ impl Work {
     }
 
     pub fn keeps(self, price: u64, region: u64) -> bool {
-        self == Work::All || (price > 5000 && region == 3)
+        self != Work::Filter || (price > 5000 && region == 3)
     }
 }
 
@@ -57,16 +77,22 @@ impl Content {
     }
 }
 
-/// What must come out for the first `count` orders.
-pub fn expected(work: Work, count: i64, base_ms: i64) -> Content {
+/// What must come out.
+pub fn expected(work: Work, input: Input) -> Content {
     let mut content = Content::default();
     let mut groups: HashMap<(u64, i64), (u64, u64)> = HashMap::new();
-    for order in orders(count, base_ms) {
+    for order in orders(input.count, input.base_ms, input.users) {
         if work.is_aggregate() {
             let group = if work == Work::Aggregate { order.user } else { order.item };
             let window = order.time - order.time.rem_euclid(WINDOW_MS);
             let entry = groups.entry((group, window)).or_default();
             *entry = (entry.0 + 1, entry.1 + order.price);
+        } else if work == Work::StreamTable {
+            let name = format!("Name of user {}", order.user);
+            content.add((order.number, format!("User_{}", order.user), order.price, name, order.user % 10));
+        } else if work == Work::StreamStream {
+            let method = format!("Method_{}", order.payment_method());
+            content.add((format!("Order_{}", order.number), order.price, order.price, method));
         } else if work.keeps(order.price, order.region) {
             content.add((order.number, format!("User_{}", order.user), order.price, format!("REGION_{}", order.region)));
         }
@@ -96,6 +122,25 @@ struct Aggregated {
     total: f64,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+struct OfUser<'a> {
+    orderid: i64,
+    price: f64,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    level: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+struct Paid<'a> {
+    price: f64,
+    amount: f64,
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+}
+
 /// Collects the content of an output topic.
 pub struct Collector {
     work: Work,
@@ -119,6 +164,12 @@ impl Collector {
             let window = i64::from_be_bytes(window.try_into().map_err(|_| bad("the key has no window".into()))?);
             let group = String::from_utf8(group.to_vec()).map_err(|e| bad(e.to_string()))?;
             self.groups.insert((group, window), (row.cnt, hundredths(row.total)));
+        } else if self.work == Work::StreamTable {
+            let row: OfUser<'_> = sonic_rs::from_slice(value).map_err(|e| bad(e.to_string()))?;
+            self.content.add((row.orderid, text(key)?, hundredths(row.price), row.name.as_ref(), row.level));
+        } else if self.work == Work::StreamStream {
+            let row: Paid<'_> = sonic_rs::from_slice(value).map_err(|e| bad(e.to_string()))?;
+            self.content.add((text(key)?, hundredths(row.price), hundredths(row.amount), row.method.as_ref()));
         } else {
             let row: Projected<'_> = sonic_rs::from_slice(value).map_err(|e| bad(e.to_string()))?;
             if key != row.userid.as_bytes() {
@@ -135,6 +186,10 @@ impl Collector {
         }
         self.content
     }
+}
+
+fn text(key: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(key).map_err(|e| e.to_string())
 }
 
 fn hundredths(value: f64) -> u64 {

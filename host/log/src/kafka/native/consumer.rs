@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 /// The most messages that are taken over at a time.
 const BATCH_MESSAGES_MAX: usize = 8_192;
 
+/// Batches that are kept for later records, and the most memory each may have then.
+const SPARE_BATCHES_MAX: usize = 16;
+const SPARE_BYTES_MAX: usize = 2 << 20;
+
 /// What the group's coordinator wants.
 #[derive(Debug)]
 pub(in crate::kafka) enum Rebalance {
@@ -50,6 +54,8 @@ pub(in crate::kafka) struct Consumer {
     /// Boxed, since librdkafka keeps its address.
     notes: Box<Notes>,
     buffer: Vec<*mut rd_kafka_message_t>,
+    /// Empty batches with memory from earlier polls.
+    spare: Vec<RecordBatch>,
     subscribed: bool,
 }
 
@@ -76,7 +82,7 @@ impl Consumer {
             rd_kafka_queue_get_consumer(client.raw)
         };
         let wake = Arc::new(WakeQueue(Mutex::new(queue)));
-        Ok(Consumer { client, queue, wake, notes, buffer: Vec::new(), subscribed: false })
+        Ok(Consumer { client, queue, wake, notes, buffer: Vec::new(), spare: Vec::new(), subscribed: false })
     }
 
     pub(in crate::kafka) fn subscribe(&mut self, topics: &[String]) -> std::result::Result<(), NativeError> {
@@ -206,9 +212,11 @@ impl Consumer {
                     if !lanes.get(current).is_some_and(fits) {
                         current = lanes.iter().position(fits).unwrap_or_else(|| {
                             let tp = Arc::new(TopicPartition::new(owned_text(rd_kafka_topic_name(m.rkt)), m.partition));
-                            let mut records = RecordBatch::default();
-                            let left = count - index;
-                            records.reserve(left, left * (m.len + m.key_len));
+                            let records = self.spare.pop().unwrap_or_else(|| {
+                                let (left, mut records) = (count - index, RecordBatch::default());
+                                records.reserve(left, (left * (m.len + m.key_len)).min(SPARE_BYTES_MAX));
+                                records
+                            });
                             lanes.push((m.rkt, Fetched { tp, records }));
                             lanes.len() - 1
                         });
@@ -222,6 +230,14 @@ impl Consumer {
         }
         self.buffer.clear();
         lanes.into_iter().for_each(|(_, fetched)| give(fetched));
+    }
+
+    /// Keeps the memory of a batch for later records.
+    pub(in crate::kafka) fn recycle(&mut self, mut records: RecordBatch) {
+        if self.spare.len() < SPARE_BATCHES_MAX && records.capacity_bytes() <= SPARE_BYTES_MAX {
+            records.clear();
+            self.spare.push(records);
+        }
     }
 
     fn has_rebalance(&self) -> bool {
@@ -404,9 +420,32 @@ unsafe fn copy_message(message: *mut rd_kafka_message_t, records: &mut RecordBat
             |buffer| append(buffer, m.payload, m.len),
         );
         let mut headers = null_mut();
-        if rd_kafka_message_headers(message, &mut headers) == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        if may_have_headers(message)
+            && rd_kafka_message_headers(message, &mut headers) == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+        {
             records.set_headers(read_headers(headers));
         }
+    }
+}
+
+/// Is a record's value followed by its headers in the memory that this librdkafka gives out? So it is in the versions
+/// that were looked at; of others every record is asked for its headers.
+pub(super) const HEADERS_FOLLOW_VALUE: bool = RD_KAFKA_VERSION >> 16 == 0x020c;
+
+/// False if the record is known to have no headers: asking librdkafka takes an allocation for each record, which would
+/// be a sixth of what reading one costs, and most records have none.
+///
+/// # Safety
+/// The message is alive and carries a record.
+#[inline]
+unsafe fn may_have_headers(message: *const rd_kafka_message_t) -> bool {
+    // SAFETY: only Kafka's second record format knows leader epochs. There a record is one piece of memory which ends
+    // with key, value, the number of headers and the headers, and librdkafka points into it, unless the value is empty.
+    // So behind a value lies the number, of which no header is the single byte 0.
+    unsafe {
+        let m = &*message;
+        let known = HEADERS_FOLLOW_VALUE && m.len > 0 && !m.payload.is_null() && rd_kafka_message_leader_epoch(message) >= 0;
+        !known || *m.payload.cast::<u8>().add(m.len) != 0
     }
 }
 

@@ -49,6 +49,11 @@ pub(in crate::kafka) struct Delivery {
 }
 
 impl Producer {
+    /// Would a producer be made of these settings?
+    pub(in crate::kafka) fn check(settings: &ClientSettings) -> Result<()> {
+        Configuration::new(settings).map(|_| ())
+    }
+
     pub(in crate::kafka) fn new(settings: &ClientSettings) -> Result<Producer> {
         let mut configuration = Configuration::new(settings)?;
         configuration.set_delivery_events();

@@ -1,5 +1,5 @@
-//! Nanoseconds of one core that a record takes in the bench's queries, without any log: decode, operators, encode, stores.
-//! Queries are planned from the same SQL as on a server. `calzone-bench-parts [RECORDS] [WORK]`.
+//! Nanoseconds of one core that a record takes, without any log: decode, each operator, encode, stores. Queries are planned
+//! from the same SQL as on a server. `calzone-bench-parts [RECORDS] [WORK]`; `list` for WORK names all.
 
 #[path = "../../src/orders.rs"]
 mod orders;
@@ -26,12 +26,18 @@ const BATCH: usize = 4096;
 const RECORDS_PER_COMMIT: usize = 1_000_000;
 const CACHE_BYTES: usize = 10 << 20;
 
+const USERS: &str = "CREATE TABLE users (k VARCHAR PRIMARY KEY, name VARCHAR, level BIGINT, city VARCHAR) \
+    WITH (kafka_topic = 'users', value_format = 'JSON', partitions = 1);";
+
+const PAYMENTS: &str = "CREATE STREAM payments (k VARCHAR KEY, amount DOUBLE, method VARCHAR) \
+    WITH (kafka_topic = 'payments', value_format = 'JSON', partitions = 1);";
+
 const ORDERS: &str = "CREATE STREAM orders (k VARCHAR KEY, orderid BIGINT, userid VARCHAR, itemid VARCHAR, price DOUBLE, \
     quantity BIGINT, region VARCHAR, ordertime BIGINT, \
     address STRUCT<street VARCHAR, city VARCHAR, state VARCHAR, zip VARCHAR>) \
     WITH (kafka_topic = 'orders', value_format = 'JSON', partitions = 1);";
 
-const QUERIES: [(&str, &str); 5] = [
+const QUERIES: [(&str, &str); 12] = [
     ("decode", "CREATE STREAM o AS SELECT k, orderid, userid, price, region FROM orders WHERE price < 0;"),
     (
         "filter",
@@ -49,45 +55,88 @@ const QUERIES: [(&str, &str); 5] = [
         "CREATE TABLE o AS SELECT itemid, COUNT(*) AS cnt, SUM(price) AS total FROM orders \
          WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 1 DAY) GROUP BY itemid;",
     ),
+    ("unwindowed", "CREATE TABLE o AS SELECT k, COUNT(*) AS cnt, SUM(price) AS total FROM orders GROUP BY k;"),
+    (
+        "hopping",
+        "CREATE TABLE o AS SELECT k, COUNT(*) AS cnt, SUM(price) AS total FROM orders \
+         WINDOW HOPPING (SIZE 1 MINUTE, ADVANCE BY 15 SECONDS, GRACE PERIOD 1 DAY) GROUP BY k;",
+    ),
+    (
+        "session",
+        "CREATE TABLE o AS SELECT k, COUNT(*) AS cnt, SUM(price) AS total FROM orders \
+         WINDOW SESSION (10 SECONDS, GRACE PERIOD 1 DAY) GROUP BY k;",
+    ),
+    (
+        "final",
+        "CREATE TABLE o AS SELECT k, COUNT(*) AS cnt, SUM(price) AS total FROM orders \
+         WINDOW TUMBLING (SIZE 1 SECOND, GRACE PERIOD 0 SECONDS) GROUP BY k EMIT FINAL;",
+    ),
+    ("explode", "CREATE STREAM o AS SELECT k, EXPLODE(SPLIT(region, '_')) AS word FROM orders;"),
+    (
+        "stream-table",
+        "CREATE STREAM o AS SELECT orders.k AS k, orderid, price, name, level FROM orders JOIN users ON orders.k = users.k;",
+    ),
+    (
+        "stream-stream",
+        "CREATE STREAM o AS SELECT orders.k AS k, price, amount FROM orders JOIN payments \
+         WITHIN 1 SECOND GRACE PERIOD 1 SECOND ON orders.k = payments.k;",
+    ),
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let count: i64 = arguments.next().map_or(Ok(1_000_000), |n| n.parse())?;
     let only = arguments.next();
-    let batches = load(count);
+    if only.as_deref() == Some("list") {
+        QUERIES.iter().for_each(|(name, _)| println!("{name}"));
+        return Ok(());
+    }
+    let inputs = Inputs::load(count);
     for (name, sql) in QUERIES {
         if only.as_deref().is_none_or(|only| only == name) {
-            let best = (0..3).map(|_| measure(sql, &batches)).collect::<Result<Vec<_>, _>>()?.into_iter().min();
+            let best = (0..3).map(|_| measure(sql, &inputs)).collect::<Result<Vec<_>, _>>()?.into_iter().min();
             println!("{name}: {:.0} ns a record", best.unwrap_or_default().as_secs_f64() * 1e9 / count as f64);
         }
     }
     Ok(())
 }
 
-fn load(count: i64) -> Vec<RecordBatch> {
-    let mut batches: Vec<RecordBatch> = vec![RecordBatch::default()];
-    for order in orders::orders(count, 1_700_000_000_000 / 60_000 * 60_000) {
-        if batches.last().is_some_and(|batch| batch.len() == BATCH) {
-            batches.push(RecordBatch::default());
-        }
-        let Some(batch) = batches.last_mut() else { continue };
-        let write = |write: &dyn Fn(&mut Vec<u8>), out: &mut Vec<u8>| {
-            write(out);
-            true
-        };
-        batch.push_with(
-            order.number,
-            order.time,
-            0,
-            |out| write(&|out| order.write_key(out), out),
-            |out| write(&|out| order.write_value(out), out),
-        );
-    }
-    batches
+/// Batches of each topic.
+struct Inputs {
+    orders: Vec<RecordBatch>,
+    /// As many, by the same keys.
+    payments: Vec<RecordBatch>,
+    users: Vec<RecordBatch>,
 }
 
-fn measure(sql: &str, batches: &[RecordBatch]) -> Result<Duration, Box<dyn std::error::Error>> {
+impl Inputs {
+    fn load(count: i64) -> Inputs {
+        let mut inputs = Inputs { orders: Vec::new(), payments: Vec::new(), users: Vec::new() };
+        for order in orders::orders(count, 1_700_000_000_000 / 60_000 * 60_000, orders::USERS) {
+            push(&mut inputs.orders, order.time, &|out| order.write_key(out), &|out| order.write_value(out));
+            push(&mut inputs.payments, order.time, &|out| order.write_key(out), &|out| order.write_payment(out));
+        }
+        for user in 0..orders::USERS {
+            push(&mut inputs.users, 0, &|out| orders::write_user_key(user, out), &|out| orders::write_user(user, out));
+        }
+        inputs
+    }
+}
+
+fn push(batches: &mut Vec<RecordBatch>, time: i64, key: &dyn Fn(&mut Vec<u8>), value: &dyn Fn(&mut Vec<u8>)) {
+    if batches.last().is_none_or(|batch| batch.len() == BATCH) {
+        batches.push(RecordBatch::default());
+    }
+    let Some(batch) = batches.last_mut() else { return };
+    let write = |write: &dyn Fn(&mut Vec<u8>), out: &mut Vec<u8>| {
+        write(out);
+        true
+    };
+    let offset = batch.len() as i64;
+    batch.push_with(offset, time, 0, |out| write(key, out), |out| write(value, out));
+}
+
+fn measure(sql: &str, inputs: &Inputs) -> Result<Duration, Box<dyn std::error::Error>> {
     let plan = plan(sql)?;
     let folder = tempfile::tempdir()?;
     let database = Database::open(folder.path())?;
@@ -100,14 +149,21 @@ fn measure(sql: &str, batches: &[RecordBatch]) -> Result<Duration, Box<dyn std::
     let topology = Topology::new(&plan, &options)?;
     let mut world = World { database: database.clone() };
     let mut tasks: Vec<Task> = topology.parts().iter().map(|part| part.task(0, &mut world)).collect::<Result<_, _>>()?;
-    let started = cpu_time();
     let (mut out, mut since_commit) = (TaskOutput::new(), 0);
+    let reads = |topic: &str| topology.parts().iter().position(|part| part.inputs.iter().any(|input| **input == *topic));
     // The part that reads the source need not be the first.
-    if let Some(first) = topology.parts().iter().position(|part| part.inputs.iter().any(|topic| **topic == *"orders")) {
+    if let Some(first) = reads("orders") {
         tasks.swap(0, first);
     }
-    for batch in batches {
+    if reads("users").is_some() {
+        inputs.users.iter().try_for_each(|batch| tasks[0].process("users", batch, &mut out))?;
+    }
+    let started = cpu_time();
+    for (batch, paid) in inputs.orders.iter().zip(&inputs.payments) {
         tasks[0].process("orders", batch, &mut out)?;
+        if reads("payments").is_some() {
+            tasks[0].process("payments", paid, &mut out)?;
+        }
         hand_on(&mut tasks, &mut out)?;
         since_commit += batch.len();
         if since_commit >= RECORDS_PER_COMMIT {
@@ -159,10 +215,12 @@ fn commit(tasks: &mut [Task], out: &mut TaskOutput, database: &Database) -> Resu
 
 fn plan(sql: &str) -> Result<QueryPlan, Box<dyn std::error::Error>> {
     let mut catalog = Catalog { functions: Registry::built_in(), ..Catalog::default() };
-    let parsed = calzone_sql::parse_statement(ORDERS).map_err(|e| e.to_string())?;
-    let Statement::CreateSource(statement) = &parsed.statement else { return Err("not a source".into()) };
-    let created = calzone_plan::create_source(&context(&catalog.clone()), statement, ORDERS).map_err(|e| e.to_string())?;
-    catalog.sources.insert(created.source.name.to_string(), Arc::new(created.source));
+    for source in [ORDERS, USERS, PAYMENTS] {
+        let parsed = calzone_sql::parse_statement(source).map_err(|e| e.to_string())?;
+        let Statement::CreateSource(statement) = &parsed.statement else { return Err("not a source".into()) };
+        let created = calzone_plan::create_source(&context(&catalog.clone()), statement, source).map_err(|e| e.to_string())?;
+        catalog.sources.insert(created.source.name.to_string(), Arc::new(created.source));
+    }
     let parsed = calzone_sql::parse_statement(sql).map_err(|e| e.to_string())?;
     let Statement::CreateSourceAs(statement) = &parsed.statement else { return Err("not a query".into()) };
     let planned = calzone_plan::create_source_as(&context(&catalog), statement, sql, "Q_0").map_err(|e| e.to_string())?;
