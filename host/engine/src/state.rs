@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use calzone_plan::plan::PluginUse;
 use calzone_plan::{Catalog, QueryPlan};
-use calzone_sandbox::Grants;
+use calzone_sandbox::{Component, Grants};
 use calzone_sql::ast;
 
 use crate::StatementError;
@@ -112,18 +112,22 @@ impl State {
         pinned.or_else(|| self.plugins.get(&*used.plugin).map(|p| p.active))
     }
 
+    /// The revision of a function or stage, and its code.
+    pub fn component(&self, used: &PluginUse, store: &PluginStore) -> Result<(i64, Arc<Component>), StatementError> {
+        let missing = || StatementError::internal(format!("plugin `{}`, which `{}` uses, is not there", used.plugin, used.name));
+        let revision = self.revision_of(used).ok_or_else(missing)?;
+        let plugin = self.plugins.get(&*used.plugin).ok_or_else(missing)?;
+        let sha256 = &plugin.revision(revision).ok_or_else(missing)?.sha256;
+        Ok((revision, store.component(&used.plugin, sha256)?))
+    }
+
     /// The code that functions and stages of plugins mean at this point of the statement log.
     pub fn bindings(&self, uses: &[PluginUse], store: &PluginStore) -> Result<Bindings, StatementError> {
         let mut bindings = Bindings::new();
         for used in uses {
-            let missing =
-                || StatementError::internal(format!("plugin `{}`, which `{}` uses, is not there", used.plugin, used.name));
-            let revision = self.revision_of(used).ok_or_else(missing)?;
-            let plugin = self.plugins.get(&*used.plugin).ok_or_else(missing)?;
-            let sha256 = &plugin.revision(revision).ok_or_else(missing)?.sha256;
-            let component = store.component(&used.plugin, sha256)?;
+            let (revision, component) = self.component(used, store)?;
             let grants = self.stages.get(&*used.name).map_or_else(Grants::default, |s| grants_of(&s.grants));
-            bindings.insert(used.clone(), PluginBinding { revision, component, grants });
+            bindings.insert(used.clone(), PluginBinding { revision, guest: component, grants });
         }
         Ok(bindings)
     }

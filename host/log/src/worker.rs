@@ -34,7 +34,7 @@ pub struct WorkerOptions {
     /// Input topics, internal ones too; all must exist.
     pub topics: Vec<String>,
     pub guarantee: Guarantee,
-    /// Names the worker to Kafka; the same after a restart, different for each thread.
+    /// Names the worker to Kafka, in transactions and in its group; the same after a restart, different for each thread.
     pub transactional_id: String,
     pub auto_offset_reset: Reset,
     /// Topics whose written positions are kept in the local database with the state.

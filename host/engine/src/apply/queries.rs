@@ -14,7 +14,7 @@ use super::{Apply, Effect, change_catalog, kind_word};
 use crate::StatementError;
 use crate::engine::Engine;
 use crate::options::streams_setting;
-use crate::query::{Runner, RunnerOptions, StoreHome};
+use crate::query::{Runner, RunnerOptions, StoreHome, SystemClock};
 use crate::state::{PersistentQuery, StageEntry, State};
 use crate::submit::plan_error;
 
@@ -225,6 +225,7 @@ pub fn start_runner(engine: &Engine, state: &mut State, id: &str) -> Result<(), 
         commit_when_idle: exactly_once,
         bindings: Arc::new(bindings),
         paused: query.paused,
+        clock: Arc::new(SystemClock::default()),
     };
     let runner = Runner::start(options, engine.log.clone(), engine.database.clone(), engine.processing_log.clone())
         .map_err(|e| internal(&e))?;

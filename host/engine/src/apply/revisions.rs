@@ -218,18 +218,15 @@ pub fn switch(
     // New statements see the new code's signatures and documentation.
     let functions: Vec<&PluginUse> = users.iter().filter(|u| state.functions.contains_key(&*u.name)).collect();
     for used in functions {
-        let bound = state.bindings(std::slice::from_ref(used), &engine.plugin_store)?;
-        if let Some(binding) = bound.get(used) {
-            let definition = binding
-                .component
-                .function_definition(&used.plugin, &used.item)
-                .map_err(|e| StatementError::internal(e.to_string()))?
-                .renamed(&used.name);
-            change_catalog(state, |catalog| {
-                catalog.functions.remove(&used.name);
-                catalog.functions.add(definition);
-            });
-        }
+        let (_, component) = state.component(used, &engine.plugin_store)?;
+        let definition = component
+            .function_definition(&used.plugin, &used.item)
+            .map_err(|e| StatementError::internal(e.to_string()))?
+            .renamed(&used.name);
+        change_catalog(state, |catalog| {
+            catalog.functions.remove(&used.name);
+            catalog.functions.add(definition);
+        });
     }
     let mut queries = 0;
     if how == Apply::Live {

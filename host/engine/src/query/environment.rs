@@ -7,11 +7,11 @@ use std::time::Instant;
 use calzone_exec::{Environment, Stage, StageAnswer, StoreSpec, TaskStore};
 use calzone_functions::{Aggregate, Binding, Scalar};
 use calzone_plan::plan::{PluginUse, StageStep};
-use calzone_sandbox::{Component, Grants, StageBatch, StageInstance};
+use calzone_sandbox::Grants;
 use calzone_state::{Database, MemoryStore, TransactionStore};
-use calzone_types::{Batch, Header, Schema, SqlType, Value};
+use calzone_types::{Batch, Header, SqlType, Value};
 
-use super::QueryStatistics;
+use super::{Guest, QueryStatistics};
 
 /// Which revision of each plugin a query uses.
 pub type Bindings = BTreeMap<PluginUse, PluginBinding>;
@@ -20,7 +20,7 @@ pub type Bindings = BTreeMap<PluginUse, PluginBinding>;
 #[derive(Clone)]
 pub struct PluginBinding {
     pub revision: i64,
-    pub component: Arc<Component>,
+    pub guest: Arc<dyn Guest>,
     pub grants: Grants,
 }
 
@@ -77,8 +77,7 @@ impl TaskEnvironment {
 impl Environment for TaskEnvironment {
     fn scalar(&mut self, plugin: &str, function: &str, binding: &Binding) -> Result<Box<dyn Scalar>, String> {
         let code = self.function(plugin, function)?;
-        let instance = code.component.instantiate_scalar(function, binding, &code.grants).map_err(|e| e.to_string())?;
-        Ok(Box::new(instance))
+        code.guest.scalar(function, binding, &code.grants)
     }
 
     fn stage(&mut self, step: &StageStep) -> Result<Box<dyn Stage>, String> {
@@ -87,9 +86,7 @@ impl Environment for TaskEnvironment {
             .iter()
             .find(|(used, _)| used.name == step.name && used.plugin == step.plugin)
             .ok_or_else(|| format!("no revision of plugin `{}` was given for stage `{}`", step.plugin, step.name))?;
-        let input = stage_schema(step);
-        let instance =
-            code.component.instantiate_stage(&step.stage, &step.config, &input, &code.grants).map_err(|e| e.to_string())?;
+        let instance = code.guest.stage(step, &code.grants)?;
         let label = format!("{}@{}", step.plugin, code.revision);
         let header = step.revision_header.then(|| ("calzone.revision".into(), Some(label.into_bytes())));
         Ok(Box::new(PluginStage { instance, header, statistics: self.statistics.clone(), partition: self.partition }))
@@ -104,8 +101,7 @@ impl Environment for TaskEnvironment {
         _: &SqlType,
     ) -> Result<Arc<dyn Aggregate>, String> {
         let code = self.function(plugin, function)?;
-        let instance = code.component.instantiate_aggregate(function, binding, init, &code.grants).map_err(|e| e.to_string())?;
-        Ok(Arc::new(instance))
+        code.guest.aggregate(function, binding, init, &code.grants)
     }
 
     fn store(&mut self, spec: &StoreSpec, partition: i32) -> Result<Box<dyn TaskStore>, String> {
@@ -116,19 +112,9 @@ impl Environment for TaskEnvironment {
     }
 }
 
-/// The schema that a stage was opened with when it was planned: all columns of its input.
-pub fn stage_schema(step: &StageStep) -> Schema {
-    let output = &step.input.output;
-    Schema::new(output.columns.iter().enumerate().map(|(i, column)| calzone_types::Column {
-        name: column.name.clone(),
-        ty: column.ty.clone(),
-        namespace: if output.key.contains(&i) { calzone_types::Namespace::Key } else { calzone_types::Namespace::Value },
-    }))
-}
-
-/// A plugin's stage as the operators see it.
+/// A plugin's stage that is watched and whose rows are marked.
 struct PluginStage {
-    instance: StageInstance,
+    instance: Box<dyn Stage>,
     /// Put on each row that leaves the stage.
     header: Option<Header>,
     statistics: Arc<QueryStatistics>,
@@ -138,26 +124,12 @@ struct PluginStage {
 impl Stage for PluginStage {
     fn process(&mut self, input: &Batch) -> StageAnswer {
         let started = Instant::now();
-        let plan = self.instance.plan();
-        let batch = StageBatch {
-            columns: plan.reads.iter().map(|&i| input.new.columns[i].clone()).collect(),
-            timestamps: input.timestamps.clone(),
-            headers: if plan.wants_headers { input.headers.clone() } else { None },
-            origin: input.origin.clone(),
-        };
-        let answer = self.instance.process(&batch);
+        let mut answer = self.instance.process(input);
         self.statistics.guest_time(self.partition, started.elapsed(), input.len(), answer.errors.len());
-        let headers = match &self.header {
-            None => answer.headers,
-            Some(header) => Some(with_header(input, answer.headers, &answer.source_rows, header)),
-        };
-        StageAnswer {
-            source_rows: answer.source_rows,
-            columns: answer.columns,
-            timestamps: answer.timestamps,
-            headers,
-            errors: answer.errors,
+        if let Some(header) = &self.header {
+            answer.headers = Some(with_header(input, answer.headers, &answer.source_rows, header));
         }
+        answer
     }
 }
 

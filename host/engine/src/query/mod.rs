@@ -1,9 +1,15 @@
 //! Queries while they run: one thread each, its tasks, and their commits.
 
+mod clock;
 mod environment;
+mod failure;
+mod guest;
 mod runner;
 mod statistics;
 
-pub use environment::{Bindings, PluginBinding, StoreHome, TaskEnvironment, partition_prefix, stage_schema};
-pub use runner::{Runner, RunnerHandle, RunnerOptions, now_ms};
+pub use clock::{Clock, SystemClock, now_ms};
+pub use environment::{Bindings, PluginBinding, StoreHome, TaskEnvironment, partition_prefix};
+pub use failure::Failure;
+pub use guest::{Guest, stage_schema};
+pub use runner::{Runner, RunnerHandle, RunnerOptions, Work};
 pub use statistics::QueryStatistics;

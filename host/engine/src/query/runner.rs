@@ -5,21 +5,19 @@
 //! same records meet the same revision.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use calzone_exec::{Changelog, ExecError, OutputTopic, StoreSpec, Task, TaskOutput, Topology};
-use calzone_log::{
-    Assignment, CommitOutcome, Event, Fetched, Log, LogError, LogKind, StartOffset, TopicPartition, Worker, WorkerOptions,
-};
+use calzone_exec::{Changelog, OutputTopic, StoreSpec, Task, TaskOutput, Topology};
+use calzone_log::{Assignment, CommitOutcome, Event, Fetched, Log, LogKind, StartOffset, TopicPartition, Worker, WorkerOptions};
 use calzone_state::{Database, Durability, TransactionStore, WriteBatch};
 use calzone_types::{RecordBatch, RecordRef};
 
-use super::{Bindings, QueryStatistics, StoreHome, TaskEnvironment, partition_prefix};
+use super::{Bindings, Clock, Failure, QueryStatistics, StoreHome, TaskEnvironment, partition_prefix};
 use crate::answer::QueryState;
 use crate::options::BATCH_RECORDS_MAX;
 use crate::processing_log::ProcessingLog;
@@ -28,6 +26,9 @@ use crate::revisions::RevisionHistory;
 /// First and longest wait before a failed query is tried again.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LONGEST: Duration = Duration::from_secs(15);
+
+/// So often in a row, without a commit between, a doubtful failure may happen before the query counts as in error.
+const DOUBTFUL_FAILURES_MAX: u32 = 3;
 
 /// How long a poll waits for records when there is nothing to commit.
 const IDLE_POLL: Duration = Duration::from_millis(500);
@@ -50,6 +51,7 @@ pub struct RunnerOptions {
     pub commit_when_idle: bool,
     pub bindings: Arc<Bindings>,
     pub paused: bool,
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What a query's thread is told.
@@ -136,7 +138,7 @@ impl RunnerHandle {
     }
 }
 
-/// The thread's own side.
+/// The thread's own side. [`Runner::start`] gives it a thread; a simulation takes its steps by hand.
 pub struct Runner {
     options: RunnerOptions,
     log: Arc<dyn Log>,
@@ -151,14 +153,16 @@ pub struct Runner {
 }
 
 /// What lives from one worker to its end: after an error all of it is built anew from the last commit.
-struct Work {
+pub struct Work {
     worker: Box<dyn Worker>,
     /// By (part, partition).
     tasks: BTreeMap<(usize, i32), Task>,
     assigned: BTreeMap<TopicPartition, Position>,
     output: TaskOutput,
     dirty: bool,
-    last_commit: Instant,
+    /// By the query's clock.
+    last_commit: Duration,
+    events: Vec<Event>,
 }
 
 /// How far an input partition was read, and which revisions it has met.
@@ -173,32 +177,6 @@ enum End {
     Failed(Failure),
 }
 
-/// A failure, by what to do about it.
-enum Failure {
-    /// Try again from the last commit.
-    Retry(String),
-    /// The same records would fail again: wait for the user.
-    Fatal(String),
-}
-
-impl From<LogError> for Failure {
-    fn from(e: LogError) -> Failure {
-        if e.is_retriable() { Failure::Retry(e.to_string()) } else { Failure::Fatal(e.to_string()) }
-    }
-}
-
-impl From<ExecError> for Failure {
-    fn from(e: ExecError) -> Failure {
-        Failure::Fatal(e.to_string())
-    }
-}
-
-impl From<calzone_state::StateError> for Failure {
-    fn from(e: calzone_state::StateError) -> Failure {
-        Failure::Fatal(e.to_string())
-    }
-}
-
 impl Runner {
     /// Starts the query's thread.
     pub fn start(
@@ -207,6 +185,20 @@ impl Runner {
         database: Database,
         processing_log: Arc<ProcessingLog>,
     ) -> std::io::Result<RunnerHandle> {
+        let name = format!("query-{}", options.query_id);
+        let (mut runner, handle) = Runner::new(options, log, database, processing_log);
+        let thread = std::thread::Builder::new().name(name).spawn(move || runner.run())?;
+        *handle.thread.lock().expect("no panic while holding the lock") = Some(thread);
+        Ok(handle)
+    }
+
+    /// A query without a thread, for those who take its steps themselves: [`Runner::open`], then [`Runner::step`].
+    pub fn new(
+        options: RunnerOptions,
+        log: Arc<dyn Log>,
+        database: Database,
+        processing_log: Arc<ProcessingLog>,
+    ) -> (Runner, RunnerHandle) {
         let (sender, control) = channel();
         let shared = Arc::new(Shared {
             state: Mutex::new(if options.paused { QueryState::Paused } else { QueryState::Running }),
@@ -217,8 +209,7 @@ impl Runner {
             rebinds_taken: AtomicU64::new(0),
         });
         let statistics = Arc::new(QueryStatistics::default());
-        let name = format!("query-{}", options.query_id);
-        let mut runner = Runner {
+        let runner = Runner {
             bindings: options.bindings.clone(),
             rebinds_seen: 0,
             paused: options.paused,
@@ -230,48 +221,57 @@ impl Runner {
             shared: shared.clone(),
             control,
         };
-        let thread = std::thread::Builder::new().name(name).spawn(move || runner.run())?;
-        Ok(RunnerHandle { statistics, shared, control: sender, thread: Mutex::new(Some(thread)) })
+        (runner, RunnerHandle { statistics, shared, control: sender, thread: Mutex::new(None) })
     }
 
     /// Works until stopped; failures are waited out with a growing pause.
     fn run(&mut self) {
         let mut pause = RETRY_FIRST;
+        let mut failures = 0;
         loop {
-            let started = Instant::now();
+            let commits = self.statistics.commits.load(Ordering::Relaxed);
             let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.work())).unwrap_or_else(|_| {
                 End::Failed(Failure::Fatal("a fault of the server: the query's thread panicked; see the server's log".into()))
             });
             *self.shared.wake.lock().expect("no panic while holding the lock") = None;
-            match end {
-                End::Stopped => return,
-                End::Failed(failure) => {
-                    if started.elapsed() > RETRY_LONGEST {
-                        pause = RETRY_FIRST;
-                    }
-                    let (message, fatal) = match failure {
-                        Failure::Retry(message) => (message, false),
-                        Failure::Fatal(message) => (message, true),
-                    };
-                    tracing::error!(query = %self.options.query_id, %message, retry_in_ms = pause.as_millis() as u64, "query failed");
-                    self.note_error(message, fatal);
-                    if self.wait_after_failure(pause) {
-                        return;
-                    }
-                    pause = (pause * 2).min(RETRY_LONGEST);
-                }
+            let End::Failed(failure) = end else { return };
+            if self.statistics.commits.load(Ordering::Relaxed) != commits {
+                (pause, failures) = (RETRY_FIRST, 0);
             }
+            failures += 1;
+            self.note_failure(&failure, failures, pause);
+            if self.wait_after_failure(pause) {
+                return;
+            }
+            pause = (pause * 2).min(RETRY_LONGEST);
         }
     }
 
-    fn note_error(&self, message: String, fatal: bool) {
-        let mut errors = self.shared.errors.lock().expect("no panic while holding the lock");
-        errors.push((now_ms(), message));
-        let excess = errors.len().saturating_sub(ERRORS_KEPT);
-        errors.drain(..excess);
+    /// Keeps a failure for EXPLAIN, and logs it when it is not the one before once more.
+    fn note_failure(&self, failure: &Failure, failures: u32, pause: Duration) {
+        let message = failure.message();
+        let fatal = match failure {
+            Failure::Retry(_) => false,
+            Failure::Doubtful(_) => failures >= DOUBTFUL_FAILURES_MAX,
+            Failure::Fatal(_) => true,
+        };
         if fatal {
             self.set_state(QueryState::Error);
         }
+        let (query, retry_in_ms) = (&self.options.query_id, pause.as_millis() as u64);
+        let mut errors = self.shared.errors.lock().expect("no panic while holding the lock");
+        match errors.last_mut() {
+            Some((at, last)) if failures > 1 && last == message => {
+                *at = self.options.clock.now_ms();
+                tracing::debug!(%query, %message, failures, retry_in_ms, "query failed again");
+                return;
+            }
+            _ if fatal => tracing::error!(%query, %message, retry_in_ms, "query failed"),
+            _ => tracing::warn!(%query, %message, retry_in_ms, "query was interrupted; it goes on at its last commit"),
+        }
+        errors.push((self.options.clock.now_ms(), message.to_owned()));
+        let excess = errors.len().saturating_sub(ERRORS_KEPT);
+        errors.drain(..excess);
     }
 
     fn set_state(&self, state: QueryState) {
@@ -304,65 +304,84 @@ impl Runner {
     }
 
     fn try_work(&mut self) -> Result<(), Failure> {
+        let mut work = self.open()?;
+        let result = loop {
+            match self.step(&mut work) {
+                Ok(false) => {}
+                Ok(true) => break Ok(()),
+                Err(failure) => break Err(failure),
+            }
+        };
+        if result.is_err() {
+            self.abandon(work);
+        }
+        result
+    }
+
+    /// Ends work that has failed: what was sent since the last commit must not become visible.
+    pub fn abandon(&self, mut work: Work) {
+        if let Err(e) = work.worker.abort() {
+            tracing::warn!(query = %self.options.query_id, error = %e, "uncommitted records could not be dropped at once");
+        }
+    }
+
+    /// Joins the group; partitions come with the first steps.
+    pub fn open(&mut self) -> Result<Work, Failure> {
         let worker = self.log.worker(self.options.worker.clone())?;
         *self.shared.wake.lock().expect("no panic while holding the lock") = Some(worker.wake_handle());
-        let mut work = Work {
+        self.set_state(if self.paused { QueryState::Paused } else { QueryState::Running });
+        Ok(Work {
             worker,
             tasks: BTreeMap::new(),
             assigned: BTreeMap::new(),
             output: TaskOutput::default(),
             dirty: false,
-            last_commit: Instant::now(),
-        };
-        self.set_state(if self.paused { QueryState::Paused } else { QueryState::Running });
-        let result = self.poll_loop(&mut work);
-        if result.is_err() {
-            // What was sent since the last commit must not become visible.
-            if let Err(e) = work.worker.abort() {
-                tracing::warn!(query = %self.options.query_id, error = %e, "uncommitted records could not be dropped at once");
-            }
-        }
-        result
+            last_commit: self.options.clock.elapsed(),
+            events: Vec::new(),
+        })
     }
 
-    fn poll_loop(&mut self, work: &mut Work) -> Result<(), Failure> {
-        let mut events = Vec::new();
-        loop {
-            if self.obey(work)? {
-                return Ok(());
-            }
-            let since_commit = work.last_commit.elapsed();
-            let timeout = if !work.dirty {
-                IDLE_POLL
-            } else if self.options.commit_when_idle {
-                Duration::ZERO
-            } else {
-                self.options.commit_interval.saturating_sub(since_commit)
-            };
-            events.clear();
-            work.worker.poll(&mut events, BATCH_RECORDS_MAX, timeout)?;
-            let mut idle = true;
-            for event in events.drain(..) {
-                match event {
-                    Event::Assigned(assignments) => self.assign(work, assignments)?,
-                    Event::Revoked(partitions) => {
-                        self.commit(work)?;
-                        self.forget(work, &partitions);
-                    }
-                    Event::Lost(partitions) => self.forget(work, &partitions),
-                    Event::Records(fetched) => {
-                        idle = false;
-                        self.process(work, &fetched)?;
-                    }
+    /// Does what was asked for, polls once, processes what came, and commits if that is due. True if the query is to end.
+    pub fn step(&mut self, work: &mut Work) -> Result<bool, Failure> {
+        if self.obey(work)? {
+            return Ok(true);
+        }
+        let timeout = if !work.dirty {
+            IDLE_POLL
+        } else if self.options.commit_when_idle {
+            Duration::ZERO
+        } else {
+            self.options.commit_interval.saturating_sub(self.since_commit(work))
+        };
+        let mut events = std::mem::take(&mut work.events);
+        work.worker.poll(&mut events, BATCH_RECORDS_MAX, timeout)?;
+        let mut idle = true;
+        for event in events.drain(..) {
+            match event {
+                Event::Assigned(assignments) => self.assign(work, assignments)?,
+                Event::Revoked(partitions) => {
+                    self.commit(work)?;
+                    self.forget(work, &partitions);
+                }
+                Event::Lost(partitions) => self.forget(work, &partitions),
+                Event::Records(fetched) => {
+                    idle = false;
+                    self.process(work, &fetched)?;
                 }
             }
-            let due = work.last_commit.elapsed() >= self.options.commit_interval
-                || (idle && self.options.commit_when_idle)
-                || work.worker.uncommitted_bytes() >= UNCOMMITTED_BYTES_MAX;
-            if work.dirty && due {
-                self.commit(work)?;
-            }
         }
+        work.events = events;
+        let due = self.since_commit(work) >= self.options.commit_interval
+            || (idle && self.options.commit_when_idle)
+            || work.worker.uncommitted_bytes() >= UNCOMMITTED_BYTES_MAX;
+        if work.dirty && due {
+            self.commit(work)?;
+        }
+        Ok(false)
+    }
+
+    fn since_commit(&self, work: &Work) -> Duration {
+        self.options.clock.elapsed().saturating_sub(work.last_commit)
     }
 
     /// Does what others asked for; true if the query shall end.
@@ -615,7 +634,7 @@ impl Runner {
         QueryStatistics::add(&self.statistics.bytes_in, fetched.records.byte_len());
         if !work.dirty {
             work.dirty = true;
-            work.last_commit = Instant::now();
+            work.last_commit = self.options.clock.elapsed();
         }
         Ok(())
     }
@@ -643,7 +662,7 @@ impl Runner {
         }
         if !output.errors.is_empty() {
             QueryStatistics::add(&self.statistics.errors, output.errors.len());
-            self.statistics.last_error_ms.store(now_ms(), Ordering::Relaxed);
+            self.statistics.last_error_ms.store(self.options.clock.now_ms(), Ordering::Relaxed);
             self.processing_log.report(&self.options.query_id, &mut output.errors);
         }
         Ok(())
@@ -659,9 +678,9 @@ impl Runner {
             self.send(&mut *work.worker, &mut work.output)?;
         }
         let mut batch = self.database.batch();
-        let mut changelogs: HashMap<Arc<str>, RecordBatch> = HashMap::new();
+        let mut changelogs: BTreeMap<Arc<str>, RecordBatch> = BTreeMap::new();
         let kafka = self.log.kind() == LogKind::Kafka;
-        let now = now_ms();
+        let now = self.options.clock.now_ms();
         for ((part, partition), task) in &mut work.tasks {
             drain_stores(task, &mut batch, &mut |spec, key, value| {
                 if kafka && let Changelog::Internal(topic) = &spec.changelog {
@@ -685,7 +704,7 @@ impl Runner {
         }
         self.statistics.commits.fetch_add(1, Ordering::Relaxed);
         work.dirty = false;
-        work.last_commit = Instant::now();
+        work.last_commit = self.options.clock.elapsed();
         Ok(())
     }
 }
@@ -698,9 +717,4 @@ fn drain_stores(task: &mut Task, batch: &mut WriteBatch, visit: &mut dyn FnMut(&
             store.drain_into(batch, &mut |key, value| visit(spec, key, value));
         }
     }
-}
-
-/// Wall-clock time, milliseconds since the epoch.
-pub fn now_ms() -> i64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }

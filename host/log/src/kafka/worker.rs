@@ -54,6 +54,7 @@ impl KafkaWorker {
         let output = Output::new(shared.clone(), &options)?;
         let mut settings = shared.client_settings(ClientKind::Consumer, &options.client_settings);
         settings.set("group.id", &options.group);
+        settings.set_member(&options.transactional_id);
         // For committed offsets that no longer exist.
         settings.set("auto.offset.reset", if options.auto_offset_reset == Reset::Latest { "latest" } else { "earliest" });
         let mut consumer = Consumer::new(&settings)?;
@@ -75,6 +76,11 @@ impl KafkaWorker {
 
     fn failed(&self, error: NativeError, action: &str) -> LogError {
         error.while_doing(format!("{action} of group '{}'", self.options.group))
+    }
+
+    /// The error if another worker of our name has joined the group.
+    fn taken_over(&self) -> Option<LogError> {
+        self.consumer.fatal_error().filter(|error| error.code.is_fenced()).map(|error| self.failed(error, "being a member"))
     }
 
     /// Takes over the partitions that have arrived, if the group can say where they begin.
@@ -237,7 +243,7 @@ impl Worker for KafkaWorker {
             match failure {
                 // Not every broker knows a new topic at once.
                 Some(LogError::TopicMissing { .. }) if self.made.elapsed() < TOPIC_SETTLE_TIME_MAX => {}
-                Some(failure) => return Err(failure),
+                Some(failure) => return Err(self.taken_over().unwrap_or(failure)),
                 None => {}
             }
             // Nothing came and there is time left: a wake-up, unless partitions are on their way.

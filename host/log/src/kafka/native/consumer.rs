@@ -245,13 +245,51 @@ impl Consumer {
         })
     }
 
+    /// Why the client can do no more, as when another one has taken its name in the group.
+    pub(in crate::kafka) fn fatal_error(&self) -> Option<NativeError> {
+        self.client.fatal_error()
+    }
+
     /// Proof of our membership, for a transaction.
     pub(in crate::kafka) fn group_proof(&self) -> GroupProof {
         // SAFETY: the client is alive.
         GroupProof { raw: unsafe { rd_kafka_consumer_group_metadata(self.client.raw) } }
     }
 
-    /// Leaves the group, so that others need not wait for the session to time out.
+    /// Leaves the group, so that others need not wait for the session to time out. A member with a name of its own
+    /// (`group.instance.id`) does not leave when it is closed, only when it unsubscribes.
+    fn leave(&mut self) {
+        const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
+        const STEP_MS: i32 = 5;
+        let deadline = Instant::now() + LEAVE_TIME_MAX;
+        // SAFETY: the client is alive; messages are freed here.
+        unsafe {
+            rd_kafka_unsubscribe(self.client.raw);
+            // The member's id is forgotten at the moment the request to leave is sent.
+            while self.is_member() && Instant::now() < deadline {
+                let message = rd_kafka_consumer_poll(self.client.raw, STEP_MS);
+                if !message.is_null() {
+                    rd_kafka_message_destroy(message);
+                }
+                if self.next_rebalance().is_some() {
+                    rd_kafka_assign(self.client.raw, null_mut());
+                }
+            }
+        }
+    }
+
+    /// Does the group know us?
+    fn is_member(&self) -> bool {
+        // SAFETY: the client is alive; the text is ours to free, and a null pointer means none.
+        unsafe {
+            let id = rd_kafka_memberid(self.client.raw);
+            let known = !id.is_null() && *id != 0;
+            rd_kafka_mem_free(self.client.raw, id.cast());
+            known
+        }
+    }
+
+    /// Ends the client's work for the group.
     fn close(&mut self) {
         const CLOSE_TIME_MAX: Duration = Duration::from_secs(3);
         let deadline = Instant::now() + CLOSE_TIME_MAX;
@@ -280,6 +318,7 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         *self.wake.0.lock().unwrap_or_else(PoisonError::into_inner) = null_mut();
         if self.subscribed {
+            self.leave();
             self.close();
         }
         // SAFETY: nobody else has the pointer any more.

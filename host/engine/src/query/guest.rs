@@ -1,0 +1,77 @@
+//! A plugin's code as a query uses it.
+
+use std::sync::Arc;
+
+use calzone_exec::{Stage, StageAnswer};
+use calzone_functions::{Aggregate, Binding, Scalar};
+use calzone_plan::plan::StageStep;
+use calzone_sandbox::{Component, Grants, StageBatch, StageInstance};
+use calzone_types::{Batch, Column, Namespace, Schema, Value};
+
+/// Code from which each task makes instances of its own: a component in the sandbox, or one that a simulation plays.
+/// Errors are sentences for the user.
+pub trait Guest: Send + Sync {
+    fn scalar(&self, function: &str, binding: &Binding, grants: &Grants) -> Result<Box<dyn Scalar>, String>;
+
+    fn aggregate(&self, function: &str, binding: &Binding, init: &[Value], grants: &Grants)
+    -> Result<Arc<dyn Aggregate>, String>;
+
+    fn stage(&self, step: &StageStep, grants: &Grants) -> Result<Box<dyn Stage>, String>;
+}
+
+impl Guest for Component {
+    fn scalar(&self, function: &str, binding: &Binding, grants: &Grants) -> Result<Box<dyn Scalar>, String> {
+        Ok(Box::new(self.instantiate_scalar(function, binding, grants).map_err(|e| e.to_string())?))
+    }
+
+    fn aggregate(
+        &self,
+        function: &str,
+        binding: &Binding,
+        init: &[Value],
+        grants: &Grants,
+    ) -> Result<Arc<dyn Aggregate>, String> {
+        Ok(Arc::new(self.instantiate_aggregate(function, binding, init, grants).map_err(|e| e.to_string())?))
+    }
+
+    fn stage(&self, step: &StageStep, grants: &Grants) -> Result<Box<dyn Stage>, String> {
+        let input = stage_schema(step);
+        let instance = self.instantiate_stage(&step.stage, &step.config, &input, grants).map_err(|e| e.to_string())?;
+        Ok(Box::new(SandboxedStage { instance }))
+    }
+}
+
+/// The schema that a stage was opened with when it was planned: all columns of its input.
+pub fn stage_schema(step: &StageStep) -> Schema {
+    let output = &step.input.output;
+    Schema::new(output.columns.iter().enumerate().map(|(i, column)| Column {
+        name: column.name.clone(),
+        ty: column.ty.clone(),
+        namespace: if output.key.contains(&i) { Namespace::Key } else { Namespace::Value },
+    }))
+}
+
+/// A stage in the sandbox as the operators see it.
+struct SandboxedStage {
+    instance: StageInstance,
+}
+
+impl Stage for SandboxedStage {
+    fn process(&mut self, input: &Batch) -> StageAnswer {
+        let plan = self.instance.plan();
+        let batch = StageBatch {
+            columns: plan.reads.iter().map(|&i| input.new.columns[i].clone()).collect(),
+            timestamps: input.timestamps.clone(),
+            headers: if plan.wants_headers { input.headers.clone() } else { None },
+            origin: input.origin.clone(),
+        };
+        let answer = self.instance.process(&batch);
+        StageAnswer {
+            source_rows: answer.source_rows,
+            columns: answer.columns,
+            timestamps: answer.timestamps,
+            headers: answer.headers,
+            errors: answer.errors,
+        }
+    }
+}
