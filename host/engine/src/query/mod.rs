@@ -11,5 +11,5 @@ pub use clock::{Clock, SystemClock, now_ms};
 pub use environment::{Bindings, PluginBinding, StoreHome, TaskEnvironment, partition_prefix};
 pub use failure::Failure;
 pub use guest::{Guest, stage_schema};
-pub use runner::{Runner, RunnerHandle, RunnerOptions, Work};
+pub use runner::{RESULT_STORE, Runner, RunnerHandle, RunnerOptions, Work};
 pub use statistics::QueryStatistics;
