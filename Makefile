@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PROFILE ?= release
 CALZONE := target/$(PROFILE)/calzone
 
-.PHONY: help demo test test-languages plugins build lint bench
+.PHONY: help demo test test-languages plugins build lint bench simulate torture
 
 help:            ## Lists these commands
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | sort
@@ -47,6 +47,17 @@ bench:           ## Measures against a hand-written loop and Kafka Streams (QUIC
 	@case "$(BENCH)" in *plugins*|*everything*) tests/setup/packages.sh guests && plugins/build.sh;; esac
 	@mvn -B -q -f tests/bench/streams/pom.xml package dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/bench/streams/libs
 	@python3 tests/bench/bench.py --calzone target/release/calzone $(if $(QUICK),--quick) $(BENCH)
+
+simulate:        ## Runs queries under SEEDS=200 seeds of crashes and faults (SEED=n: that one, with what happened)
+	@cargo build -q --workspace --locked --bin calzone-simulation && target/debug/calzone-simulation $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),200))
+
+torture:         ## Kills servers and brokers under load, KILLS=200 times on each log, and counts
+	@tests/setup/packages.sh build
+	@tests/setup/packages.sh test
+	@cargo build --release --locked -p calzone-server
+	@python3 -m venv target/torture/venv
+	@target/torture/venv/bin/pip -q install --disable-pip-version-check -r tests/blackbox/requirements.txt
+	@target/torture/venv/bin/python tests/torture/torture.py --calzone target/release/calzone --kills $(or $(KILLS),200) $(TORTURE)
 
 lint:            ## Formatting, clippy and dependency rules
 	@cargo fmt --all --check

@@ -10,12 +10,9 @@ use calzone_types::Schema;
 
 use crate::engine::Engine;
 use crate::lookup::{LogTopics, PluginCatalog};
-use crate::query::{StoreHome, now_ms};
+use crate::query::{RESULT_STORE, StoreHome, now_ms};
 use crate::submit::plan_error;
 use crate::{Session, StatementError};
-
-/// Name of the store that keeps a table's rows.
-const RESULT_STORE: &str = "result";
 
 /// All rows of a pull query.
 #[derive(Clone, Debug)]
@@ -58,13 +55,18 @@ impl Engine {
         Ok(PullRows { id: format!("query_{}", now_ms()), schema: answer.schema, columns: answer.columns, rows: answer.rows })
     }
 
-    /// The stores of all partitions that this server has.
+    /// The stores of all partitions that this server keeps up to date. Of others it may have rows from before they moved to
+    /// another server.
     fn result_stores(&self, plan: &PullPlan, keeper: &str) -> Result<Vec<(i32, TransactionStore)>, StatementError> {
         let failed =
             |e: &dyn std::fmt::Display| StatementError::internal(format!("the rows of {} cannot be read: {e}", plan.source.name));
         let home = StoreHome { database: self.database.clone(), query_id: keeper.to_owned() };
         let partitions = self.log.topic(&plan.source.topic).map_err(|e| failed(&e))?.map_or(0, |t| t.partitions);
+        let runner =
+            self.state.read().expect("no panic while holding the lock").queries.get(keeper).and_then(|q| q.runner.clone());
+        let kept = runner.and_then(|runner| runner.kept_partitions());
         (0..partitions)
+            .filter(|partition| self.is_embedded() || kept.as_ref().is_none_or(|kept| kept.contains(partition)))
             .map(|partition| Ok((partition, home.open(RESULT_STORE, partition).map_err(|e| failed(&e))?.with_cache_bytes_max(0))))
             .collect()
     }

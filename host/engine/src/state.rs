@@ -27,6 +27,8 @@ pub struct State {
     pub plugins: Plugins,
     /// By command id, the last outcome.
     pub statuses: BTreeMap<String, CommandStatus>,
+    /// When a revision was put in force, as an offset of the statement log: for a plugin (true), a function or stage (false).
+    pub put_in_force: BTreeMap<(bool, String), i64>,
     /// Offset after the last applied command.
     pub next_offset: i64,
 }
@@ -117,6 +119,7 @@ impl State {
             endpoints: self.endpoints.clone(),
             plugins: self.plugins.clone(),
             statuses: BTreeMap::new(),
+            put_in_force: self.put_in_force.clone(),
             next_offset: self.next_offset,
         }
     }
@@ -137,6 +140,17 @@ impl State {
         pinned.or_else(|| self.plugins.get(&*used.plugin).map(|p| p.active))
     }
 
+    /// The place in the statement log of what put the revision of a function or stage in force; 0 for the first.
+    fn revision_since(&self, used: &PluginUse) -> i64 {
+        let own = match (self.stages.get(&*used.name), self.functions.get(&*used.name)) {
+            (Some(stage), _) if *stage.plugin == *used.plugin => stage.pinned,
+            (_, Some(function)) if *function.plugin == *used.plugin => function.pinned,
+            _ => None,
+        };
+        let key = if own.is_some() { (false, used.name.to_string()) } else { (true, used.plugin.to_string()) };
+        self.put_in_force.get(&key).copied().unwrap_or(0)
+    }
+
     /// The revision of a function or stage, and its code.
     pub fn component(&self, used: &PluginUse, store: &PluginStore) -> Result<(i64, Arc<Component>), StatementError> {
         let missing = || StatementError::internal(format!("plugin `{}`, which `{}` uses, is not there", used.plugin, used.name));
@@ -152,7 +166,8 @@ impl State {
         for used in uses {
             let (revision, component) = self.component(used, store)?;
             let grants = self.stages.get(&*used.name).map_or_else(Grants::default, |s| grants_of(&s.grants));
-            bindings.insert(used.clone(), PluginBinding { revision, guest: component, grants });
+            let since = self.revision_since(used);
+            bindings.insert(used.clone(), PluginBinding { revision, since, guest: component, grants });
         }
         Ok(bindings)
     }

@@ -225,6 +225,7 @@ pub fn switch(
             }
         }
     }
+    state.put_in_force.insert((target == RevisionTarget::Plugin, name.to_owned()), state.next_offset);
     // New statements see the new code's signatures and documentation.
     let functions: Vec<&PluginUse> = users.iter().filter(|u| state.functions.contains_key(&*u.name)).collect();
     for used in functions {

@@ -20,6 +20,8 @@ pub type Bindings = BTreeMap<PluginUse, PluginBinding>;
 #[derive(Clone)]
 pub struct PluginBinding {
     pub revision: i64,
+    /// The place in the statement log of what put this revision in force; 0 for the first.
+    pub since: i64,
     pub guest: Arc<dyn Guest>,
     pub grants: Grants,
 }

@@ -13,5 +13,5 @@ pub use environment::{Bindings, PluginBinding, StoreHome, TaskEnvironment, parti
 pub use failure::Failure;
 pub use guest::{Guest, stage_schema};
 pub use policy::{Counted, DEAD_LETTER_HEADERS, LockHead, LockInfo, PolicyStatistics, WaitingRecords};
-pub use runner::{Runner, RunnerHandle, RunnerOptions, Work};
+pub use runner::{RESULT_STORE, Runner, RunnerHandle, RunnerOptions, Work};
 pub use statistics::QueryStatistics;

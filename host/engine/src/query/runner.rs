@@ -85,10 +85,15 @@ struct Shared {
     errors: Mutex<Vec<(i64, String)>>,
     wake: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
     stopping: AtomicBool,
+    /// Partitions whose rows pull queries find here; `None` before the first assignment.
+    kept: Mutex<Option<BTreeSet<i32>>>,
     /// How often other revisions were asked for, and how many of those requests records have begun to meet.
     rebinds_asked: AtomicU64,
     rebinds_taken: AtomicU64,
 }
+
+/// Name of the store that keeps a table's rows for pull queries.
+pub const RESULT_STORE: &str = "result";
 
 /// Errors kept for EXPLAIN.
 const ERRORS_KEPT: usize = 10;
@@ -100,6 +105,11 @@ impl RunnerHandle {
 
     pub fn errors(&self) -> Vec<(i64, String)> {
         self.shared.errors.lock().expect("no panic while holding the lock").clone()
+    }
+
+    /// Partitions of the table whose rows are kept up to date by this server; `None` while that is not known yet.
+    pub fn kept_partitions(&self) -> Option<BTreeSet<i32>> {
+        self.shared.kept.lock().expect("no panic while holding the lock").clone()
     }
 
     pub fn pause(&self) {
@@ -236,6 +246,7 @@ impl Runner {
             errors: Mutex::default(),
             wake: Mutex::default(),
             stopping: AtomicBool::new(false),
+            kept: Mutex::new(None),
             rebinds_asked: AtomicU64::new(0),
             rebinds_taken: AtomicU64::new(0),
         });
@@ -536,10 +547,17 @@ impl Runner {
         let retry_topic = self.guard.as_ref().and_then(Guard::retry_topic);
         for (place, position) in work.assigned.iter_mut().filter(|(place, _)| retry_topic != Some(&*place.topic)) {
             for (used, binding) in self.bindings.iter() {
-                position.revisions.take(&used.name, binding.revision, position.next_offset);
+                position.revisions.take(&used.name, binding.revision, binding.since, position.next_offset);
             }
             self.show_boundaries(place, position);
         }
+    }
+
+    /// After an assignment: what was revoked may come back at once, and is as good as it was until then.
+    fn show_kept(&self, work: &Work) {
+        let part = self.options.topology.stores().iter().find(|s| *s.name == *RESULT_STORE).map(|s| s.part);
+        let kept = work.tasks.keys().filter(|(of, _)| Some(*of) == part).map(|(_, partition)| *partition).collect();
+        *self.shared.kept.lock().expect("no panic while holding the lock") = Some(kept);
     }
 
     fn show_boundaries(&self, place: &TopicPartition, position: &Position) {
@@ -553,6 +571,7 @@ impl Runner {
         let partitions: BTreeSet<i32> = assignments.iter().map(|assignment| assignment.tp.partition).collect();
         for assignment in assignments {
             let revisions = RevisionHistory::parse(&assignment.metadata);
+            self.check_not_behind(&revisions)?;
             let next_offset = assignment.position;
             work.assigned.insert(assignment.tp.clone(), Position { next_offset, revisions });
             for (index, part) in self.options.topology.parts().iter().enumerate() {
@@ -572,7 +591,20 @@ impl Runner {
             work.worker.pause(&all)?;
         }
         self.note_revisions_taken(work);
+        self.show_kept(work);
         Ok(())
+    }
+
+    /// Another server may have applied a swap that this one has yet to read: records must not meet the old revision again.
+    fn check_not_behind(&self, revisions: &RevisionHistory) -> Result<(), Failure> {
+        match self.bindings.iter().find(|(used, binding)| revisions.since(&used.name) > binding.since) {
+            None => Ok(()),
+            Some((used, _)) => Err(Failure::Retry(format!(
+                "{} runs another revision by the statement at offset {}, which this server has not applied yet",
+                used.name,
+                revisions.since(&used.name)
+            ))),
+        }
     }
 
     fn make_task(&self, part: usize, partition: i32) -> Result<Task, Failure> {

@@ -88,6 +88,7 @@ impl KafkaWorker {
         let Some(partitions) = self.arriving.take() else { return Ok(()) };
         if partitions.is_empty() {
             self.owned.clear();
+            out.push(Event::Assigned(Vec::new()));
             return self.consumer.assign(Vec::new()).map_err(|error| self.failed(error, "taking over partitions"));
         }
         let committed = match self.consumer.committed(&partitions, COMMITTED_TIME_MAX) {
