@@ -29,7 +29,7 @@ impl LoadedPlugins {
     /// An instance of a stage that was planned with [`PluginLookup::stage`].
     pub fn instantiate(&self, step: &StageStep, grants: Grants) -> Result<Box<dyn Stage>, String> {
         let used = PluginUse { name: step.name.clone(), plugin: step.plugin.clone(), item: step.stage.clone() };
-        let binding = PluginBinding { revision: 1, component: self.find(&step.plugin)?.clone(), grants };
+        let binding = PluginBinding { revision: 1, since: 0, guest: self.find(&step.plugin)?.clone(), grants };
         let statistics = Arc::new(QueryStatistics::default());
         TaskEnvironment::transient(Arc::new([(used, binding)].into()), statistics).stage(step)
     }

@@ -45,6 +45,14 @@ impl Log for DisorderedLog {
         self.log.offsets(topic)
     }
 
+    fn trim(&self, partition: &TopicPartition, offset: i64) -> Result<()> {
+        self.log.trim(partition, offset)
+    }
+
+    fn maintain(&self, now_ms: i64) -> Result<()> {
+        self.log.maintain(now_ms)
+    }
+
     fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>> {
         self.log.committed(group, topic)
     }

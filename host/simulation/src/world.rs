@@ -161,7 +161,7 @@ impl World {
                 Arc::new(SimulatedLog::new(self.cluster.clone(), link, &database).expect("a keyspace for positions"))
             }
             LogKind::Embedded => {
-                let settings = EmbeddedSettings { durability: self.durability };
+                let settings = EmbeddedSettings { durability: self.durability, retention_ms: None };
                 let log = EmbeddedLog::open(database.clone(), settings).expect("the embedded log opens");
                 Arc::new(MortalLog { log, link })
             }
@@ -198,6 +198,7 @@ impl World {
                 bindings: self.bindings(query, applied),
                 paused: false,
                 clock: Arc::new(self.clock.clone()),
+                properties: BTreeMap::new(),
             };
             let database = self.servers[server].database.clone().expect("opened with the log");
             let processing_log = self.processing_log.clone().expect("made with the world");

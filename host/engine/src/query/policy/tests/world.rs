@@ -210,7 +210,7 @@ impl World {
             topics.push(policy.retry_topic.to_string());
         }
         let plugin = PluginUse { name: "FLAKY".into(), plugin: "p".into(), item: "flaky".into() };
-        let binding = PluginBinding { revision: 1, guest: Arc::new(self.flaky.clone()), grants: Grants::default() };
+        let binding = PluginBinding { revision: 1, since: 0, guest: Arc::new(self.flaky.clone()), grants: Grants::default() };
         let options = RunnerOptions {
             query_id: "Q".into(),
             topology,
