@@ -115,7 +115,11 @@ pub fn replace_error_policy(
     let Some(old) = &plan.error_policy else { return Ok((plan.clone(), Vec::new())) };
     let mut new = bind(ctx, plan, policy.clone(), old.chosen_by.clone(), old.named.clone())?;
     new.others = old.others.clone();
-    keep_waiting(&mut new, Some(old))?;
+    if old.retries() {
+        // What waits there must still be found.
+        (new.retry_topic, new.redirect_topic) = (old.retry_topic.clone(), old.redirect_topic.clone());
+        new.has_retried = true;
+    }
     let mut plan = plan.clone();
     plan.plugins.retain(|used| *used.name != *plugin_use_name(&policy.name));
     use_plugin(&mut plan, policy);
