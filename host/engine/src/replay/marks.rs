@@ -37,6 +37,15 @@ impl Marks {
         }
     }
 
+    /// Forgets marks beyond the end of a partition, and all others of it: the topic was deleted and made anew since.
+    pub fn check_end(&mut self, partition: i32, end: i64) {
+        let of_partition = (partition, i64::MIN)..=(partition, i64::MAX);
+        let last = self.chunks.range(of_partition).flat_map(|(_, ranges)| ranges).map(|(_, last)| *last).max();
+        if last.is_some_and(|last| last >= end) {
+            self.chunks.retain(|(p, _), _| *p != partition);
+        }
+    }
+
     pub fn contains(&self, partition: i32, offset: i64) -> bool {
         let ranges = self.chunks.get(&(partition, offset / CHUNK)).map_or(&[][..], Vec::as_slice);
         let after = ranges.partition_point(|(first, _)| *first <= offset);
@@ -91,5 +100,9 @@ mod tests {
         let marked: Vec<i64> = (0..20).filter(|o| again.contains(1, *o)).collect();
         assert_eq!(marked, [3, 4, 5, 9]);
         assert!(!again.contains(0, 5) && again.contains(1, CHUNK));
+        again.check_end(1, CHUNK + 1);
+        assert_eq!(again, marks);
+        again.check_end(1, CHUNK);
+        assert_eq!(again, Marks::default());
     }
 }

@@ -165,6 +165,9 @@ impl<'a> Work<'a> {
             }
             Ok(true)
         })?;
+        for (partition, offsets) in engine.log.offsets(topic)?.into_iter().enumerate() {
+            marks.check_end(partition as i32, offsets.latest);
+        }
         Ok(Work { engine, topic, worker, marks_topic, marks, changed: BTreeSet::new() })
     }
 
