@@ -51,6 +51,12 @@ pub enum AnswerKind {
     Stage(Box<StageDescription>),
     ErrorPolicies(Vec<ErrorPolicySummary>),
     ErrorPolicy(Box<ErrorPolicySummary>),
+    Locks(Vec<LockSummary>),
+    /// RELEASE LOCK: how many groups are held up no longer.
+    Released {
+        query: String,
+        released: usize,
+    },
     /// REPLAY DEAD LETTERS.
     Replayed {
         topic: String,
@@ -265,6 +271,24 @@ pub struct ErrorPolicySummary {
     pub revision: Option<i64>,
     /// Queries, sources and settings.
     pub used_by: Vec<String>,
+}
+
+/// A group of records that wait because the first of them fails. Times are milliseconds since the epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockSummary {
+    /// What the records have in common.
+    pub key: String,
+    pub topic: String,
+    pub partition: i32,
+    /// Records that wait, the failing one included.
+    pub count: u64,
+    pub since_ms: i64,
+    /// Of the record that fails; none while the records are being worked off.
+    pub offset: Option<i64>,
+    pub attempts: u32,
+    pub next_attempt_ms: Option<i64>,
+    pub class: Option<String>,
+    pub cause: Option<String>,
 }
 
 #[derive(Clone, Debug)]

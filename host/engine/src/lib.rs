@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod error_policies;
 mod insert;
+mod locks;
 mod lookup;
 mod metrics;
 mod normalize;

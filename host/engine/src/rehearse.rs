@@ -62,6 +62,8 @@ impl Engine {
             | Statement::DescribePlugin { .. }
             | Statement::DescribeStage { .. }
             | Statement::DescribeErrorPolicy { .. }
+            | Statement::ShowLocks { .. }
+            | Statement::ReleaseLock { .. }
             | Statement::ReplayDeadLetters { .. }
             | Statement::DescribeEndpoint { .. }
             | Statement::AssertTopic { .. } => Ok(()),

@@ -77,6 +77,8 @@ impl Engine {
             Statement::DescribeFunction { name } => self.describe_function(name, &parsed.text).map(Some),
             Statement::DescribePlugin { name } => self.describe_plugin(name, &parsed.text).map(Some),
             Statement::DescribeStage { name } => self.describe_stage(name, &parsed.text).map(Some),
+            Statement::ShowLocks { query } => self.show_locks(query, &parsed.text).map(Some),
+            Statement::ReleaseLock { query, key } => self.release_lock(query, key.as_ref(), &parsed.text, session).map(Some),
             Statement::ReplayDeadLetters { topic, filter, limit, into } => {
                 let replay = Replay { topic, filter: filter.as_ref(), limit: *limit, into: into.as_ref() };
                 self.replay_dead_letters(&replay, &parsed.text, session).map(Some)
@@ -192,8 +194,6 @@ pub(crate) fn refusal(parsed: &Parsed) -> Option<StatementError> {
         | Statement::AssertTombstone(_)
         | Statement::AssertSource { .. }
         | Statement::RunScript { .. }
-        | Statement::ShowLocks { .. }
-        | Statement::ReleaseLock { .. }
         | Statement::AlterPluginSet { .. } => {
             let message = format!("This server does not run this kind of statement: {}", parsed.text);
             Some(StatementError::bad_statement(message, &parsed.text))

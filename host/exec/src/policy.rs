@@ -39,12 +39,17 @@ pub enum Decision {
     Retry { after_ms: i64 },
     /// It is tried again after so many milliseconds; later records of its group wait behind it.
     RetryInOrder { after_ms: i64 },
-    /// It goes to a dead letter topic; `None`: to the query's.
-    DeadLetter { topic: Option<Arc<str>> },
+    /// It goes to a dead letter topic; `None`: to the query's. `cause`: what there is to say besides what went wrong.
+    DeadLetter { topic: Option<Arc<str>>, cause: Option<String> },
     /// Another one is processed in its place, as if it lay there in the topic.
     Replace { key: Option<Vec<u8>>, value: Option<Vec<u8>>, headers: Vec<Header> },
     /// The query stops before the record and waits for the user.
     Stop,
+}
+
+impl Decision {
+    /// To the query's dead letter topic.
+    pub const DEAD_LETTER: Decision = Decision::DeadLetter { topic: None, cause: None };
 }
 
 /// An error policy at work.
@@ -122,7 +127,7 @@ impl ActionsPolicy {
         match action {
             PolicyAction::Skip => Decision::Skip,
             PolicyAction::Stop => Decision::Stop,
-            PolicyAction::DeadLetter => Decision::DeadLetter { topic: None },
+            PolicyAction::DeadLetter => Decision::DEAD_LETTER,
             PolicyAction::Retry => Decision::Retry { after_ms: after_ms() },
             PolicyAction::RetryInOrder => Decision::RetryInOrder { after_ms: after_ms() },
         }

@@ -17,6 +17,7 @@ mod error;
 // Statements.
 mod alter_source;
 mod assert_source;
+mod constant;
 mod create_error_policy;
 mod create_function;
 mod create_source;
@@ -60,6 +61,7 @@ mod with_properties;
 pub use alter_source::alter_source;
 pub use assert_source::assert_source;
 pub use catalog::{Catalog, KeyWindow, Source, SourceKind, TimestampColumn, WindowType};
+pub use constant::constant;
 pub use context::{PlanContext, PluginLookup, StageOffer, TopicLookup};
 pub use create_error_policy::create_error_policy;
 pub use create_function::create_function;

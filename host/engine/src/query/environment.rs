@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use calzone_exec::policy::{ActionsPolicy, Decide};
 use calzone_exec::{Environment, Stage, StageAnswer, StoreSpec, TaskStore};
 use calzone_functions::{Aggregate, Binding, Scalar};
+use calzone_plan::error_policy::{Decider, ErrorPolicy};
 use calzone_plan::plan::{PluginUse, StageStep};
+use calzone_plan::plugin_use_name;
 use calzone_sandbox::Grants;
 use calzone_state::{Database, MemoryStore, TransactionStore};
 use calzone_types::{Batch, Header, SqlType, Value};
 
+use super::policy::ATTEMPT;
 use super::{Guest, QueryStatistics};
 
 /// Which revision of each plugin a query uses.
@@ -94,6 +98,20 @@ impl Environment for TaskEnvironment {
         Ok(Box::new(PluginStage { instance, header, statistics: self.statistics.clone(), partition: self.partition }))
     }
 
+    fn error_policy(&mut self, policy: &ErrorPolicy) -> Result<Box<dyn Decide>, String> {
+        match (&policy.decider, ActionsPolicy::new(policy)) {
+            (_, Some(actions)) => Ok(Box::new(actions)),
+            (Decider::Actions { .. }, None) => Err(format!("error policy {} cannot decide", policy.name)),
+            (Decider::Plugin { plugin, policy: item, config }, None) => {
+                let name = plugin_use_name(&policy.name);
+                let found = self.bindings.iter().find(|(used, _)| *used.name == *name);
+                let (_, code) = found
+                    .ok_or_else(|| format!("no revision of plugin `{plugin}` was given for error policy `{}`", policy.name))?;
+                code.guest.error_policy(item, config)
+            }
+        }
+    }
+
     fn aggregate(
         &mut self,
         plugin: &str,
@@ -128,17 +146,29 @@ impl Stage for PluginStage {
         let started = Instant::now();
         let mut answer = self.instance.process(input);
         self.statistics.guest_time(self.partition, started.elapsed(), input.len(), answer.errors.len());
-        if let Some(header) = &self.header {
-            answer.headers = Some(with_header(input, answer.headers, &answer.source_rows, header));
+        if self.header.is_some() || is_tried_again(input) {
+            answer.headers = Some(marked_headers(input, answer.headers, &answer.source_rows, self.header.as_ref()));
         }
         answer
     }
 }
 
-/// The rows' headers with one more; an older one of that name is replaced, so that a chain of stages shows its last.
-fn with_header(input: &Batch, guest: Option<Vec<Arc<[Header]>>>, source_rows: &[u32], header: &Header) -> Vec<Arc<[Header]>> {
+/// Do the headers of any row say which attempt it is?
+fn is_tried_again(input: &Batch) -> bool {
+    let is_attempt = |headers: &Arc<[Header]>| headers.last().is_some_and(|(name, _)| **name == *ATTEMPT);
+    input.headers.as_ref().is_some_and(|rows| rows.iter().any(is_attempt))
+}
+
+/// The rows' headers with the mark of the stage; an older one of that name is replaced, so that a chain of stages shows its
+/// last. Which attempt it was is of no interest any more.
+fn marked_headers(
+    input: &Batch,
+    guest: Option<Vec<Arc<[Header]>>>,
+    source_rows: &[u32],
+    mark: Option<&Header>,
+) -> Vec<Arc<[Header]>> {
     let none: Arc<[Header]> = Arc::new([]);
-    let alone: Arc<[Header]> = Arc::new([header.clone()]);
+    let alone: Arc<[Header]> = mark.into_iter().cloned().collect();
     source_rows
         .iter()
         .enumerate()
@@ -151,7 +181,8 @@ fn with_header(input: &Batch, guest: Option<Vec<Arc<[Header]>>>, source_rows: &[
             if present.is_empty() {
                 return alone.clone();
             }
-            present.iter().filter(|h| h.0 != header.0).chain([header]).cloned().collect()
+            let stays = |h: &&Header| *h.0 != *ATTEMPT && mark.is_none_or(|mark| h.0 != mark.0);
+            present.iter().filter(stays).chain(mark).cloned().collect()
         })
         .collect()
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use calzone_exec::policy::{Decide, Decision, Failure};
 use calzone_exec::{Stage, StageAnswer};
 use calzone_functions::{Aggregate, Binding, Scalar};
 use calzone_plan::plan::StageStep;
-use calzone_sandbox::{Component, Grants, StageBatch, StageInstance};
+use calzone_sandbox::{Component, ErrorPolicyInstance, Grants, PolicyDecision, PolicyFailure, StageBatch, StageInstance};
 use calzone_types::{Batch, Column, Namespace, Schema, Value};
 
 /// Code from which each task makes instances of its own: a component in the sandbox, or one that a simulation plays.
@@ -17,6 +18,11 @@ pub trait Guest: Send + Sync {
     -> Result<Arc<dyn Aggregate>, String>;
 
     fn stage(&self, step: &StageStep, grants: &Grants) -> Result<Box<dyn Stage>, String>;
+
+    fn error_policy(&self, policy: &str, config: &[(String, String)]) -> Result<Box<dyn Decide>, String> {
+        let _ = config;
+        Err(format!("there is no error policy {policy}"))
+    }
 }
 
 impl Guest for Component {
@@ -38,6 +44,58 @@ impl Guest for Component {
         let input = stage_schema(step);
         let instance = self.instantiate_stage(&step.stage, &step.config, &input, grants).map_err(|e| e.to_string())?;
         Ok(Box::new(SandboxedStage { instance }))
+    }
+
+    fn error_policy(&self, policy: &str, config: &[(String, String)]) -> Result<Box<dyn Decide>, String> {
+        let instance = self.instantiate_error_policy(policy, config).map_err(|e| e.to_string())?;
+        Ok(Box::new(SandboxedErrorPolicy { instance, name: format!("{}, policy {policy}", self.plugin) }))
+    }
+}
+
+/// An error policy in the sandbox.
+struct SandboxedErrorPolicy {
+    instance: ErrorPolicyInstance,
+    name: String,
+}
+
+impl Decide for SandboxedErrorPolicy {
+    fn decide(&mut self, failures: &[Failure<'_>]) -> Vec<Decision> {
+        let failures: Vec<PolicyFailure<'_>> = failures
+            .iter()
+            .map(|f| PolicyFailure {
+                class: f.class.as_str(),
+                step: f.step,
+                cause: f.cause,
+                attempt: f.attempt,
+                retriable: f.retriable,
+                topic: f.topic,
+                partition: f.partition,
+                offset: f.offset,
+                timestamp: f.timestamp,
+                key: f.key,
+                value: f.value,
+                headers: f.headers,
+            })
+            .collect();
+        self.instance.decide(&failures).into_iter().map(|answer| self.decision(answer)).collect()
+    }
+}
+
+impl SandboxedErrorPolicy {
+    /// Where the guest fails, the record is a dead letter that says so: nothing is lost.
+    fn decision(&self, answer: Result<PolicyDecision, String>) -> Decision {
+        match answer {
+            Ok(PolicyDecision::Skip) => Decision::Skip,
+            Ok(PolicyDecision::Retry { after_ms }) => Decision::Retry { after_ms },
+            Ok(PolicyDecision::RetryInOrder { after_ms }) => Decision::RetryInOrder { after_ms },
+            Ok(PolicyDecision::DeadLetter { topic }) => Decision::DeadLetter { topic: topic.map(Into::into), cause: None },
+            Ok(PolicyDecision::Replace { key, value, headers }) => Decision::Replace { key, value, headers },
+            Ok(PolicyDecision::Stop) => Decision::Stop,
+            Err(fault) => {
+                tracing::warn!(plugin = %self.name, %fault, "an error policy failed; the record becomes a dead letter");
+                Decision::DeadLetter { topic: None, cause: Some(format!("error policy of plugin {} failed: {fault}", self.name)) }
+            }
+        }
     }
 }
 

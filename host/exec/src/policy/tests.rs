@@ -35,9 +35,9 @@ fn retries_grow_to_a_limit_and_end_in_what_follows() {
     let retry = |after_ms| Decision::Retry { after_ms };
     assert_eq!(skips.decide(&failures), [retry(100), retry(300), retry(900), retry(1000), Decision::Skip]);
     let mut buries = policy(PolicyAction::RetryInOrder, None, settings);
-    assert_eq!(buries.decide(&failures[4..]), [Decision::DeadLetter { topic: None }]);
+    assert_eq!(buries.decide(&failures[4..]), [Decision::DEAD_LETTER]);
     let too_late = Failure { retriable: false, ..failure(7, 1) };
-    assert_eq!(buries.decide(&[too_late]), [Decision::DeadLetter { topic: None }]);
+    assert_eq!(buries.decide(&[too_late]), [Decision::DEAD_LETTER]);
 }
 
 #[test]

@@ -70,6 +70,20 @@ fn body(answer: &Value) -> String {
             ]
         }),
         "error_policy_description" => descriptions::error_policy(&answer["errorPolicy"]),
+        "locks" => list(["Key", "Partition", "Records", "Since", "Attempts", "Next Attempt", "Cause"], &answer["locks"], |l| {
+            let time =
+                |ms: &Value| ms.as_i64().map_or(String::new(), |ms| format!("{}Z", calzone_types::text::format_timestamp(ms)));
+            vec![
+                string(&l["key"]).to_owned(),
+                l["partition"].to_string(),
+                l["count"].to_string(),
+                time(&l["since"]),
+                l["attempts"].to_string(),
+                time(&l["nextAttempt"]),
+                string(&l["cause"]).to_owned(),
+            ]
+        }),
+        "locks_released" => message(&format!("Locks of {} released: {}.", string(&answer["query"]), answer["released"])),
         "dead_letters_replayed" => {
             let (replayed, topic) = (&answer["replayed"], string(&answer["topic"]));
             let left = match answer["left"].as_u64() {

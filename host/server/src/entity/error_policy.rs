@@ -1,6 +1,6 @@
 //! Error policies.
 
-use calzone_engine::answer::{Decider, ErrorPolicySummary, PolicyAction};
+use calzone_engine::answer::{Decider, ErrorPolicySummary, LockSummary, PolicyAction};
 use serde_json::{Map, Value, json};
 
 /// SHOW ERROR POLICIES.
@@ -25,6 +25,22 @@ pub fn summary(summary: &ErrorPolicySummary) -> Value {
         "policy": item,
         "revision": summary.revision,
         "usedBy": summary.used_by,
+    })
+}
+
+/// SHOW LOCKS.
+pub fn lock(lock: &LockSummary) -> Value {
+    json!({
+        "key": lock.key,
+        "topic": lock.topic,
+        "partition": lock.partition,
+        "count": lock.count,
+        "since": lock.since_ms,
+        "offset": lock.offset,
+        "attempts": lock.attempts,
+        "nextAttempt": lock.next_attempt_ms,
+        "class": lock.class,
+        "cause": lock.cause,
     })
 }
 

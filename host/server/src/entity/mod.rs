@@ -99,6 +99,11 @@ fn kind_and_fields(kind: &AnswerKind, names: &Names<'_>) -> (&'static str, Value
         AnswerKind::ErrorPolicy(described) => {
             ("error_policy_description", json!({ "errorPolicy": error_policy::description(described) }))
         }
+        AnswerKind::Locks(locks) => {
+            let all: Vec<Value> = locks.iter().map(error_policy::lock).collect();
+            ("locks", json!({ "locks": all }))
+        }
+        AnswerKind::Released { query, released } => ("locks_released", json!({ "query": query, "released": released })),
         AnswerKind::Replayed { topic, replayed, left } => {
             ("dead_letters_replayed", json!({ "topic": topic, "replayed": replayed, "left": left }))
         }

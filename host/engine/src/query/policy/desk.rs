@@ -125,7 +125,18 @@ impl Desk {
                 }
             }
             let mut records = RecordBatch::default();
-            entries.iter().for_each(|(offset, entry)| records.push(entry.record(self.partition, *offset)));
+            for (offset, entry) in &entries {
+                let record = entry.record(self.partition, *offset);
+                let waiting = self.waiting.as_ref();
+                let failed = waiting.and_then(|w| w.failed(&topic, *offset, entry.failed.as_ref(), entry.group.as_deref()));
+                match &failed {
+                    Some(failed) => {
+                        let headers = headers::with_attempt(&entry.headers, failed);
+                        records.push(RecordRef { headers: &headers, ..record });
+                    }
+                    None => records.push(record),
+                }
+            }
             let waited = entries.into_values().map(|entry| (entry.failed, entry.group)).collect();
             self.rounds(&topic, &records, Some(waited), run)?;
         }

@@ -56,6 +56,22 @@ const RETRY_MESSAGE: &str = "calzone.retry.message";
 /// Only of records that are processed in order.
 const RETRY_GROUP: &str = "calzone.retry.group";
 
+/// Header of a record while it is tried again: which attempt it is, from 2. It leaves the query with no record.
+pub const ATTEMPT: &str = "calzone.attempt";
+
+/// The headers of a record that has failed so often, for its next attempt.
+pub fn with_attempt(headers: &[Header], failed: &Failed) -> Vec<Header> {
+    headers.iter().cloned().chain([text(ATTEMPT, &failed.attempts.saturating_add(1).to_string())]).collect()
+}
+
+/// The headers of a record as they were before its last attempt.
+fn without_attempt<'a>(headers: &'a [Header], failed: &Failed) -> &'a [Header] {
+    match headers.split_last() {
+        Some((last, own)) if failed.attempts > 1 && *last.0 == *ATTEMPT => own,
+        _ => headers,
+    }
+}
+
 /// Header of a record in the redirect topic: which record it is about.
 pub const RECORD_ID: &str = "calzone.record.id";
 
@@ -67,7 +83,7 @@ pub fn record_id(topic: &str, partition: i32, offset: i64) -> String {
 /// The headers of a dead letter: those that the record had, ours, and then those of the style, as the tools know them that read
 /// them.
 pub fn dead_letter(original: &[Header], style: HeaderStyle, author: &Author, origin: Origin<'_>, failed: &Failed) -> Vec<Header> {
-    let mut headers = original.to_vec();
+    let mut headers = without_attempt(original, failed).to_vec();
     let number = |n: i64| n.to_string();
     let own = [
         author.query.clone(),
@@ -143,7 +159,10 @@ fn connect_stage(class: &str) -> &'static str {
 
 /// The headers of a record in the retry topic.
 pub fn retry(entry: &Entry, topic: &str, partition: i32, offset: i64) -> Vec<Header> {
-    let mut headers = entry.headers.clone();
+    let mut headers = match &entry.failed {
+        Some(failed) => without_attempt(&entry.headers, failed).to_vec(),
+        None => entry.headers.clone(),
+    };
     headers.extend([
         text(RETRY_TOPIC, topic),
         text(RETRY_PARTITION, &partition.to_string()),

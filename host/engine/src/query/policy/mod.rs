@@ -24,7 +24,7 @@ mod waiting;
 
 pub use desk::Desk;
 pub use guarded::{Fed, Guard};
-pub use headers::DEAD_LETTER_HEADERS;
+pub use headers::{ATTEMPT, DEAD_LETTER_HEADERS};
 pub use locks::{LockHead, LockInfo, read_locks};
 pub use statistics::{Counted, PolicyStatistics, WaitingRecords};
 

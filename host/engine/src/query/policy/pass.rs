@@ -252,7 +252,7 @@ impl<'a> Pass<'a> {
 
     /// One decision for each of the failures.
     fn decide(&mut self, first: &[(usize, usize, usize)], errors: &[RecordError]) -> Vec<Decision> {
-        let mut decisions: Vec<Decision> = vec![Decision::DeadLetter { topic: None }; first.len()];
+        let mut decisions: Vec<Decision> = vec![Decision::DEAD_LETTER; first.len()];
         let attempts: Vec<u32> = first
             .iter()
             .map(|(row, ..)| self.failed_before(*row).map_or(0, |failed| failed.attempts).saturating_add(1))
@@ -306,10 +306,8 @@ impl<'a> Pass<'a> {
         let waited = self.round.waited.as_ref().map(|waited| waited[row].clone());
         let in_order = waited.as_ref().is_some_and(|(_, group)| group.is_some());
         let decision = match decision {
-            Decision::Retry { .. } | Decision::RetryInOrder { .. } if !retriable => Decision::DeadLetter { topic: None },
-            Decision::Replace { .. } if !error.retriable || self.round.number >= REPLACEMENTS_MAX => {
-                Decision::DeadLetter { topic: None }
-            }
+            Decision::Retry { .. } | Decision::RetryInOrder { .. } if !retriable => Decision::DEAD_LETTER,
+            Decision::Replace { .. } if !error.retriable || self.round.number >= REPLACEMENTS_MAX => Decision::DEAD_LETTER,
             // Without a key there is no order.
             Decision::RetryInOrder { after_ms } if group.is_none() => Decision::Retry { after_ms },
             // What waits in order keeps its place.
@@ -326,7 +324,11 @@ impl<'a> Pass<'a> {
                 if in_order && self.ends_chain(row, error, group.as_deref())? {
                     self.desk.count(&policy, error.class.as_str(), "stop", &self.topic);
                 }
-                if let Decision::DeadLetter { topic } = decision {
+                if let Decision::DeadLetter { topic, cause } = decision {
+                    let failed = match cause {
+                        Some(more) => Failed { cause: format!("{}; {more}", failed.cause).into(), ..failed },
+                        None => failed,
+                    };
                     self.desk.dead_letter(&self.topic, record, &failed, topic);
                 }
                 if let Some((failed, group)) = &waited {
