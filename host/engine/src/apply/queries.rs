@@ -310,8 +310,11 @@ pub fn remove(engine: &Engine, state: &mut State, id: &str, how: Apply) {
         }
     }
     if how == Apply::Live {
-        for topic in &query.internal_topics {
-            if let Err(e) = engine.log.delete_topic(topic)
+        // What waits to be tried again is the query's own, as internal topics are. Dead letters stay.
+        let policy = query.plan.error_policy.as_ref().filter(|policy| policy.retries());
+        let waiting = policy.into_iter().flat_map(|p| [p.retry_topic.to_string(), p.redirect_topic.to_string()]);
+        for topic in query.internal_topics.iter().cloned().chain(waiting) {
+            if let Err(e) = engine.log.delete_topic(&topic)
                 && !matches!(e, LogError::TopicMissing { .. })
             {
                 tracing::warn!(query = id, %topic, error = %e, "internal topic of a terminated query could not be deleted");
