@@ -159,7 +159,7 @@ impl<'a> Work<'a> {
             ..WorkerOptions::default()
         })?;
         let mut marks = Marks::default();
-        read_topic(engine, &marks_topic, 1, &mut |fetched| {
+        read_topic(engine, &marks_topic, 1, &mut |fetched, _| {
             for record in fetched.records.iter() {
                 marks.read(topic, record.key.unwrap_or_default(), record.value.unwrap_or_default());
             }
@@ -183,9 +183,10 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let (engine, topic) = (self.engine, self.topic);
-        read_topic(engine, topic, partitions, &mut |fetched| {
+        read_topic(engine, topic, partitions, &mut |fetched, end| {
             let partition = fetched.tp.partition;
-            let left = fetched.records.iter().filter(|r| !self.marks.contains(partition, r.offset));
+            // What was buried again meanwhile is for the next replay.
+            let left = fetched.records.iter().filter(|r| r.offset < end && !self.marks.contains(partition, r.offset));
             let records: Vec<(RecordRef<'_>, Facts)> = left.map(|r| (r, facts(&r))).collect();
             let chosen = filter.as_mut().map(|filter| choose(filter, partition, &records));
             let mut replayed = 0;
@@ -292,12 +293,13 @@ fn row(partition: i32, record: &RecordRef<'_>, facts: &Facts) -> Vec<Value> {
     ]
 }
 
-/// Gives what a topic holds now, partition by partition, until `take` says that it is enough.
+/// Gives what a topic holds now, partition by partition with the offset that it ends at now, until `take` says that it is enough.
+/// Records that came since may be among those given.
 fn read_topic(
     engine: &Engine,
     topic: &str,
     partitions: i32,
-    take: &mut dyn FnMut(&Fetched) -> Result<bool, LogError>,
+    take: &mut dyn FnMut(&Fetched, i64) -> Result<bool, LogError>,
 ) -> Result<(), LogError> {
     let ends = engine.log.offsets(topic)?;
     for partition in 0..partitions {
@@ -311,7 +313,7 @@ fn read_topic(
             reader.poll(&mut fetched, BATCH_RECORDS, Duration::from_millis(200))?;
             for part in &fetched {
                 progress = Instant::now();
-                if !take(part)? {
+                if !take(part, end)? {
                     return Ok(());
                 }
             }
