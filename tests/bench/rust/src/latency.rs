@@ -179,6 +179,7 @@ pub fn pull(arguments: &Arguments) -> Result<String, String> {
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     let key = (random >> 33) % keys;
                     let body = whole(format!(r#"{{"sql":"SELECT * FROM {table} WHERE k = 'User_{key}';"}}"#));
+                    sender.ready().await.map_err(|e| e.to_string())?;
                     let response = sender.send_request(post("/query-stream", body)?).await.map_err(|e| e.to_string())?;
                     let answer = response.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
                     if answer.iter().filter(|b| **b == b'\n').count() < 2 {

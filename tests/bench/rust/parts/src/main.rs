@@ -7,7 +7,7 @@ mod orders;
 use calzone_exec::{
     BuiltInsOnly, Environment, OutputTopic, Stage, StoreSpec, Task, TaskOutput, TaskStore, Topology, TopologyOptions,
 };
-use calzone_functions::{Aggregate, Binding, Registry, Scalar, ScalarDefinition};
+use calzone_functions::{Aggregate, Binding, FunctionDefinition, Registry, Scalar};
 use calzone_plan::plan::{StageStep, StepColumn};
 use calzone_plan::{Catalog, PlanContext, PluginLookup, QueryPlan, StageOffer, TopicLookup};
 use calzone_sql::ast::{Grant, Statement};
@@ -259,7 +259,7 @@ impl PluginLookup for NoPlugins {
         Err("there are no plugins".into())
     }
 
-    fn function(&self, _: &str, _: Option<&str>) -> Result<ScalarDefinition, String> {
+    fn function(&self, _: &str, _: Option<&str>) -> Result<FunctionDefinition, String> {
         Err("there are no plugins".into())
     }
 }
