@@ -116,7 +116,8 @@ impl TransactionStore {
         keys.sort_unstable();
         let entries = self.entries.get_mut();
         for key in keys {
-            if let Some(entry) = entries.map.get_mut(&key) {
+            // A key that was forgotten may have come back, and then it is in the list twice.
+            if let Some(entry) = entries.map.get_mut(&key).filter(|entry| entry.dirty) {
                 visit(&key, entry.value.as_deref());
                 entry.dirty = false;
                 entries.clean_bytes += entry.bytes(&key);
@@ -163,6 +164,20 @@ impl TransactionStore {
             ordered.insert(key.clone());
         }
         self.dirty.push(key.clone());
+    }
+
+    /// Was the key put in this transaction, and never before?
+    fn is_new(&self, key: &[u8]) -> Result<bool> {
+        let changed = self.entries.borrow().map.get(key).is_some_and(|entry| entry.dirty);
+        Ok(changed && self.keyspace.get(&self.stored_key(key))?.is_none())
+    }
+
+    /// Takes back all that this transaction has done to a key.
+    fn forget(&mut self, key: &[u8]) {
+        self.entries.get_mut().map.remove(key);
+        if let Some(ordered) = self.ordered.get_mut() {
+            ordered.remove(key);
+        }
     }
 
     fn scan(&self, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) -> Result<()> {
@@ -289,7 +304,12 @@ impl Store for TransactionStore {
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<()> {
-        self.change(key, None);
+        // Where ranges are read, each deletion is passed by every later scan: a session that grows record by record would
+        // leave one behind for each. A key that is not on disk needs none.
+        match self.ordered.get_mut().is_some() && self.is_new(key)? {
+            true => self.forget(key),
+            false => self.change(key, None),
+        }
         Ok(())
     }
 
