@@ -193,6 +193,17 @@ impl World {
 
     /// The query, from its last commit on. Those that were before it must be gone.
     pub fn start(&self) -> Query<'_> {
+        self.start_with(true)
+    }
+
+    /// Processes what there is, commits nothing of it, and vanishes as in a crash.
+    pub fn crash(&self) {
+        let mut query = self.start_with(false);
+        query.settle().unwrap();
+        assert!(query.work.dirty, "there was nothing to lose");
+    }
+
+    fn start_with(&self, commits: bool) -> Query<'_> {
         let (query_id, internal_prefix) = ("Q".to_owned(), self.name("q"));
         let options = TopologyOptions { query_id, internal_prefix: internal_prefix.clone(), ..TopologyOptions::default() };
         let topology = Topology::new(&self.plan, &options).unwrap();
@@ -225,7 +236,7 @@ impl World {
             },
             sink_topic: Some(self.name("o")),
             commit_interval: Duration::from_secs(3600),
-            commit_when_idle: true,
+            commit_when_idle: commits,
             bindings: Arc::new(BTreeMap::from([(plugin, binding)])),
             paused: false,
             clock: self.clock.clone(),
@@ -344,18 +355,6 @@ impl Query<'_> {
     pub fn after(&mut self, ms: i64) {
         self.world.wait(ms);
         self.settle().unwrap();
-    }
-
-    /// Takes steps until records were processed but not committed, and then vanishes as in a crash.
-    pub fn crash_uncommitted(mut self) {
-        for _ in 0..40 {
-            (self.work.worker.wake_handle())();
-            self.runner.step(&mut self.work).unwrap();
-            if self.work.dirty {
-                return;
-            }
-        }
-        panic!("nothing was left uncommitted");
     }
 }
 
