@@ -60,7 +60,11 @@ impl DataAccess for GrantedData {
 
     fn select(&self, sql: &str, parameters: &[Parameter], rows_max: usize) -> Result<Vec<String>, DataError> {
         let engine = self.engine()?;
-        let bound = bind(sql, parameters).map_err(DataError::Refused)?;
+        let mut bound = bind(sql, parameters).map_err(DataError::Refused)?;
+        if !bound.trim_end().ends_with(';') {
+            // On a line of its own, as a comment may be the last thing.
+            bound.push_str("\n;");
+        }
         let statements = calzone_sql::parse(&bound, &Default::default()).map_err(|e| DataError::Refused(e.to_string()))?;
         let [parsed] = statements.as_slice() else {
             return Err(DataError::Refused(format!("one SELECT is wanted, not {} statements", statements.len())));
