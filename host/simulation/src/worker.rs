@@ -140,12 +140,13 @@ impl SimulatedWorker {
             Guarantee::ExactlyOnce => {
                 cluster.end_transaction(&self.options.transactional_id, self.epoch, TransactionState::Aborted);
             }
-            // Some of it has left already.
+            // Some of it has left already; the order stays.
             Guarantee::AtLeastOnce => {
                 for (topic, records) in self.queued.drain(..) {
                     if self.log.link.chance(|random| random.percent(50)) {
-                        let _ = cluster.append(&topic, &records, None);
+                        break;
                     }
+                    let _ = cluster.append(&topic, &records, None);
                 }
             }
         }
