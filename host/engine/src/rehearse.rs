@@ -63,6 +63,7 @@ impl Engine {
             | Statement::DescribeStage { .. }
             | Statement::DescribeErrorPolicy { .. }
             | Statement::ReplayDeadLetters { .. }
+            | Statement::AlterRevision { dry_run: Some(_), .. }
             | Statement::DescribeEndpoint { .. }
             | Statement::AssertTopic { .. } => Ok(()),
             _ => {

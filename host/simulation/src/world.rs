@@ -123,6 +123,7 @@ impl World {
             properties: BTreeMap::new(),
             compiler: PathBuf::new(),
             limits: Limits::default(),
+            outbound: None,
         }
     }
 
@@ -196,6 +197,7 @@ impl World {
                 commit_interval: Duration::from_millis(100),
                 commit_when_idle: self.guarantee == Guarantee::ExactlyOnce,
                 bindings: self.bindings(query, applied),
+                breaker: Default::default(),
                 paused: false,
                 clock: Arc::new(self.clock.clone()),
                 properties: BTreeMap::new(),

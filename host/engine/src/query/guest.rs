@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use calzone_exec::{Stage, StageAnswer};
+use calzone_exec::{Stage, StageAnswer, StageRows, TaskStore};
 use calzone_functions::{Aggregate, Binding, Scalar};
 use calzone_plan::plan::StageStep;
 use calzone_sandbox::{Component, Grants, StageBatch, StageInstance};
 use calzone_types::{Batch, Column, Namespace, Schema, Value};
+
+use super::Breaker;
+use super::guest_store::{lend, take_back};
 
 /// Code from which each task makes instances of its own: a component in the sandbox, or one that a simulation plays.
 /// Errors are sentences for the user.
@@ -17,6 +20,16 @@ pub trait Guest: Send + Sync {
     -> Result<Arc<dyn Aggregate>, String>;
 
     fn stage(&self, step: &StageStep, grants: &Grants) -> Result<Box<dyn Stage>, String>;
+
+    /// The same code, that tells `breaker` of its faults and names itself and its revision in errors; None: as it is.
+    fn watched(&self, _revision: i64, _breaker: Option<Arc<Breaker>>) -> Option<Arc<dyn Guest>> {
+        None
+    }
+
+    /// The same code without a way out; None: it has none.
+    fn confined(&self) -> Option<Arc<dyn Guest>> {
+        None
+    }
 }
 
 impl Guest for Component {
@@ -39,6 +52,18 @@ impl Guest for Component {
         let instance = self.instantiate_stage(&step.stage, &step.config, &input, grants).map_err(|e| e.to_string())?;
         Ok(Box::new(SandboxedStage { instance }))
     }
+
+    fn watched(&self, revision: i64, breaker: Option<Arc<Breaker>>) -> Option<Arc<dyn Guest>> {
+        let component = self.labelled(&format!("{}@{revision}", self.plugin));
+        Some(match breaker {
+            Some(breaker) => Arc::new(component.watched_by(breaker)),
+            None => Arc::new(component),
+        })
+    }
+
+    fn confined(&self) -> Option<Arc<dyn Guest>> {
+        Some(Arc::new(self.without_outbound()))
+    }
 }
 
 /// The schema that a stage was opened with when it was planned: all columns of its input.
@@ -57,7 +82,7 @@ struct SandboxedStage {
 }
 
 impl Stage for SandboxedStage {
-    fn process(&mut self, input: &Batch) -> StageAnswer {
+    fn process(&mut self, input: &Batch, store: &mut Option<Box<dyn TaskStore>>) -> StageAnswer {
         let plan = self.instance.plan();
         let batch = StageBatch {
             columns: plan.reads.iter().map(|&i| input.new.columns[i].clone()).collect(),
@@ -65,13 +90,15 @@ impl Stage for SandboxedStage {
             headers: if plan.wants_headers { input.headers.clone() } else { None },
             origin: input.origin.clone(),
         };
-        let answer = self.instance.process(&batch);
-        StageAnswer {
-            source_rows: answer.source_rows,
-            columns: answer.columns,
-            timestamps: answer.timestamps,
-            headers: answer.headers,
-            errors: answer.errors,
-        }
+        let mut lent = store.take().map(lend);
+        let answer = self.instance.process(&batch, &mut lent);
+        *store = lent.and_then(take_back);
+        let outputs = answer.outputs.into_iter().map(|rows| StageRows {
+            source_rows: rows.source_rows,
+            columns: rows.columns,
+            timestamps: rows.timestamps,
+            headers: rows.headers,
+        });
+        StageAnswer { outputs: outputs.collect(), errors: answer.errors }
     }
 }

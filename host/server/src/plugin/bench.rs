@@ -22,7 +22,8 @@ const MEASURE_MS: u64 = 400;
 const GROUPS: usize = 100;
 /// A plugin's function has another name here than a built-in one.
 const OWN_NAME: &str = "PLUGIN_FUNCTION";
-const ALL: Grants = Grants { random: true, clock: true, log: true, insert: false, query: false };
+const ALL: Grants =
+    Grants { random: true, clock: true, log: true, key_value: false, http: Vec::new(), insert: false, query: false };
 
 pub struct Options {
     /// Rows of a batch.
