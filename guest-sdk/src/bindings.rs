@@ -12,6 +12,8 @@ pub mod scalar_function {
                 include calzone:plugin/uses-random@1.0.0;
                 include calzone:plugin/uses-clock@1.0.0;
                 include calzone:plugin/uses-log@1.0.0;
+                include calzone:plugin/uses-key-value@1.0.0;
+                include calzone:plugin/uses-http@1.0.0;
                 include calzone:plugin/uses-fault@1.0.0;
             }
         ",
@@ -34,6 +36,8 @@ pub mod stage {
                 include calzone:plugin/uses-random@1.0.0;
                 include calzone:plugin/uses-clock@1.0.0;
                 include calzone:plugin/uses-log@1.0.0;
+                include calzone:plugin/uses-key-value@1.0.0;
+                include calzone:plugin/uses-http@1.0.0;
                 include calzone:plugin/uses-fault@1.0.0;
             }
         ",
@@ -46,6 +50,8 @@ pub mod stage {
             "calzone:plugin/random@1.0.0": super::scalar_function::calzone::plugin::random,
             "calzone:plugin/clock@1.0.0": super::scalar_function::calzone::plugin::clock,
             "calzone:plugin/log@1.0.0": super::scalar_function::calzone::plugin::log,
+            "calzone:plugin/key-value@1.0.0": super::scalar_function::calzone::plugin::key_value,
+            "calzone:plugin/http@1.0.0": super::scalar_function::calzone::plugin::http,
             "calzone:plugin/fault@1.0.0": super::scalar_function::calzone::plugin::fault,
         },
     });
@@ -62,6 +68,8 @@ pub mod table_function {
                 include calzone:plugin/uses-random@1.0.0;
                 include calzone:plugin/uses-clock@1.0.0;
                 include calzone:plugin/uses-log@1.0.0;
+                include calzone:plugin/uses-key-value@1.0.0;
+                include calzone:plugin/uses-http@1.0.0;
                 include calzone:plugin/uses-fault@1.0.0;
             }
         ",
@@ -74,6 +82,8 @@ pub mod table_function {
             "calzone:plugin/random@1.0.0": super::scalar_function::calzone::plugin::random,
             "calzone:plugin/clock@1.0.0": super::scalar_function::calzone::plugin::clock,
             "calzone:plugin/log@1.0.0": super::scalar_function::calzone::plugin::log,
+            "calzone:plugin/key-value@1.0.0": super::scalar_function::calzone::plugin::key_value,
+            "calzone:plugin/http@1.0.0": super::scalar_function::calzone::plugin::http,
             "calzone:plugin/fault@1.0.0": super::scalar_function::calzone::plugin::fault,
         },
     });
@@ -90,6 +100,8 @@ pub mod aggregate_function {
                 include calzone:plugin/uses-random@1.0.0;
                 include calzone:plugin/uses-clock@1.0.0;
                 include calzone:plugin/uses-log@1.0.0;
+                include calzone:plugin/uses-key-value@1.0.0;
+                include calzone:plugin/uses-http@1.0.0;
                 include calzone:plugin/uses-fault@1.0.0;
             }
         ",
@@ -102,6 +114,8 @@ pub mod aggregate_function {
             "calzone:plugin/random@1.0.0": super::scalar_function::calzone::plugin::random,
             "calzone:plugin/clock@1.0.0": super::scalar_function::calzone::plugin::clock,
             "calzone:plugin/log@1.0.0": super::scalar_function::calzone::plugin::log,
+            "calzone:plugin/key-value@1.0.0": super::scalar_function::calzone::plugin::key_value,
+            "calzone:plugin/http@1.0.0": super::scalar_function::calzone::plugin::http,
             "calzone:plugin/fault@1.0.0": super::scalar_function::calzone::plugin::fault,
         },
     });
@@ -168,5 +182,5 @@ pub mod endpoint {
     });
 }
 
-pub use scalar_function::calzone::plugin::{clock, fault, log, random, types};
+pub use scalar_function::calzone::plugin::{clock, fault, http, key_value, log, random, types};
 pub use wit_bindgen::rt as runtime;

@@ -65,6 +65,128 @@ pub fn log(level: Level, message: &str) {
     bindings::log::write(level, message);
 }
 
+/// A store of the stage's own in each partition's task (KEY VALUE): an ordered map of bytes. What is written for a batch is
+/// committed with it.
+pub mod store {
+    use crate::bindings::key_value;
+
+    pub fn get(key: &[u8]) -> Option<Vec<u8>> {
+        key_value::get(key)
+    }
+
+    pub fn put(key: &[u8], value: &[u8]) {
+        key_value::put(key, value);
+    }
+
+    pub fn delete(key: &[u8]) {
+        key_value::delete(key);
+    }
+
+    /// All entries whose keys begin with `prefix`, in order of keys; they are fetched as they are needed.
+    pub fn scan(prefix: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        const AT_ONCE: u32 = 256;
+        let prefix = prefix.to_vec();
+        let (mut fetched, mut last, mut done) = (Vec::new().into_iter(), None::<Vec<u8>>, false);
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(key_value::Entry { key, value }) = fetched.next() {
+                    last = Some(key.clone());
+                    return Some((key, value));
+                }
+                if done {
+                    return None;
+                }
+                let more = key_value::scan(&prefix, last.as_deref(), AT_ONCE);
+                done = more.is_empty();
+                fetched = more.into_iter();
+            }
+        })
+    }
+}
+
+/// Requests to places that are granted (HTTP TO 'host:port').
+pub mod http {
+    use std::fmt;
+
+    use crate::bindings::http as wit;
+
+    /// A request that is being put together.
+    #[derive(Clone, Debug)]
+    pub struct Request {
+        method: String,
+        url: String,
+        headers: Vec<(String, Vec<u8>)>,
+        body: Vec<u8>,
+    }
+
+    /// An answer.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Response {
+        pub status: u16,
+        pub headers: Vec<(String, Vec<u8>)>,
+        pub body: Vec<u8>,
+    }
+
+    /// Why there is no answer.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Error {
+        /// The place is not granted, or may not be asked.
+        Denied(String),
+        /// The request is none.
+        Invalid(String),
+        Timeout,
+        TooLarge,
+        Failed(String),
+    }
+
+    impl fmt::Display for Error {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self {
+                Error::Denied(why) | Error::Invalid(why) | Error::Failed(why) => f.write_str(why),
+                Error::Timeout => f.write_str("no answer in time"),
+                Error::TooLarge => f.write_str("the answer is too large"),
+            }
+        }
+    }
+
+    impl Request {
+        pub fn get(url: impl Into<String>) -> Request {
+            Request::new("GET", url)
+        }
+
+        pub fn post(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Request {
+            Request { body: body.into(), ..Request::new("POST", url) }
+        }
+
+        pub fn new(method: &str, url: impl Into<String>) -> Request {
+            Request { method: method.to_owned(), url: url.into(), headers: Vec::new(), body: Vec::new() }
+        }
+
+        pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Request {
+            self.headers.push((name.to_owned(), value.into()));
+            self
+        }
+
+        /// Sends it and waits for all of the answer.
+        pub fn send(self) -> Result<Response, Error> {
+            let headers = self.headers.into_iter().map(|(name, value)| wit::Header { name, value }).collect();
+            let request = wit::Request { method: self.method, url: self.url, headers, body: self.body };
+            match wit::send(&request) {
+                Ok(answer) => Ok(Response {
+                    status: answer.status,
+                    headers: answer.headers.into_iter().map(|h| (h.name, h.value)).collect(),
+                    body: answer.body,
+                }),
+                Err(wit::Error::Denied(why)) => Err(Error::Denied(why)),
+                Err(wit::Error::Invalid(why)) => Err(Error::Invalid(why)),
+                Err(wit::Error::Timeout) => Err(Error::Timeout),
+                Err(wit::Error::TooLarge) => Err(Error::TooLarge),
+                Err(wit::Error::Failed(why)) => Err(Error::Failed(why)),
+            }
+        }
+    }
+}
+
 /// Settings from CONFIG or the server's properties.
 #[derive(Clone, Debug, Default)]
 pub struct Settings(Vec<(String, String)>);

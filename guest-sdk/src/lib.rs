@@ -34,6 +34,21 @@
 //! # fn main() {}
 //! ```
 //!
+//! A stage with several outputs (`INTO a, b`) says for each row where it goes:
+//!
+//! ```
+//! use calzone_guest::{plugin, stage};
+//!
+//! /// Parts large orders from small ones.
+//! #[stage(into = ["large", "small"])]
+//! fn by_size(count: i64) -> usize {
+//!     if count >= 10 { 0 } else { 1 }
+//! }
+//!
+//! plugin!(stages: [by_size]);
+//! # fn main() {}
+//! ```
+//!
 //! A table function gives any number of rows for a row:
 //!
 //! ```
@@ -133,6 +148,7 @@ pub mod endpoint;
 pub mod error_policy;
 pub mod function;
 pub mod output;
+pub mod route;
 pub mod sql_type;
 pub mod stage;
 pub mod state;
@@ -145,7 +161,7 @@ pub use argument::Variadic;
 #[cfg(feature = "endpoint")]
 pub use calzone_guest_macros::endpoint;
 pub use calzone_guest_macros::{State, aggregate, error_policy, function, stage, table_function};
-pub use capability::{Random, Settings, log, now};
+pub use capability::{Random, Settings, http, log, now, store};
 pub use error_policy::{Decision, ErrorPolicy, Failure};
 pub use function::Function;
 pub use sql_type::SqlType;

@@ -57,6 +57,8 @@ pub struct Plan {
     timestamps: bool,
     headers: bool,
     columns: Vec<OutputColumn>,
+    /// Names of the outputs, which all have the same columns; empty for the only one.
+    outputs: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +82,20 @@ impl Plan {
             .enumerate()
             .map(|(i, c)| OutputColumn { name: c.name.clone(), key: c.key, source: Source::Input(i) })
             .collect();
-        Plan { input: input.to_vec(), reads: Vec::new(), timestamps: false, headers: false, columns }
+        Plan {
+            input: input.to_vec(),
+            reads: Vec::new(),
+            timestamps: false,
+            headers: false,
+            columns,
+            outputs: vec![String::new()],
+        }
+    }
+
+    /// Gives the stage several outputs, for streams in the order of INTO: [`Rows::push_to`] says where a row goes. All have
+    /// the same columns.
+    pub fn route(&mut self, outputs: &[&str]) {
+        self.outputs = outputs.iter().map(|name| (*name).to_owned()).collect();
     }
 
     /// Reads a column: the n-th call makes it the n-th of [`Row::value`]. Gives its type. Case does not matter.
@@ -129,7 +144,7 @@ impl Plan {
     }
 
     fn into_wit(self) -> wit::Plan {
-        let columns = self
+        let columns: Vec<_> = self
             .columns
             .into_iter()
             .map(|c| wit::OutputColumn {
@@ -145,7 +160,7 @@ impl Plan {
             reads: self.reads.into_iter().map(|i| i as u32).collect(),
             timestamps: self.timestamps,
             headers: self.headers,
-            outputs: vec![wit::Output { name: String::new(), columns }],
+            outputs: self.outputs.into_iter().map(|name| wit::Output { name, columns: columns.clone() }).collect(),
         }
     }
 }
@@ -213,6 +228,7 @@ pub struct Rows {
 
 /// A row on its way out.
 pub struct OutputRow {
+    output: usize,
     values: Vec<Value>,
     timestamp: Option<Timestamp>,
     headers: Option<Vec<Header>>,
@@ -221,7 +237,12 @@ pub struct OutputRow {
 impl Rows {
     /// A row with these values of the computed columns. Timestamp and headers are the source row's unless set.
     pub fn push(&mut self, values: impl IntoIterator<Item = Value>) -> &mut OutputRow {
-        self.rows.push(OutputRow { values: values.into_iter().collect(), timestamp: None, headers: None });
+        self.push_to(0, values)
+    }
+
+    /// As [`Rows::push`], to the n-th output of [`Plan::route`], counted from 0.
+    pub fn push_to(&mut self, output: usize, values: impl IntoIterator<Item = Value>) -> &mut OutputRow {
+        self.rows.push(OutputRow { output, values: values.into_iter().collect(), timestamp: None, headers: None });
         let last = self.rows.len() - 1;
         &mut self.rows[last]
     }
@@ -246,11 +267,12 @@ fn open_stage<S: Stage>(settings: &Settings, input: &[InputColumn]) -> Result<(P
     let mut stage = S::open(settings, &mut plan)?;
     let reads: Vec<SqlType> = plan.reads.iter().map(|&i| plan.input[i].ty.clone()).collect();
     let types: Vec<SqlType> = plan.computed().map(|(_, ty)| ty.clone()).collect();
+    let outputs = plan.outputs.len();
     let process = move |batch: &Batch| {
         let mut cursor = Cursor::new(&batch.columns);
         let columns = reads.iter().map(|ty| ValueReader::new(&mut cursor, ty)).collect::<Result<Vec<_>, _>>()?;
         let seeds = OnceCell::new();
-        let mut answer = AnswerWriter::new(&types, batch)?;
+        let mut answer = AnswerWriter::new(&types, outputs, batch)?;
         let mut rows = Rows::default();
         for row in 0..batch.rows as usize {
             rows.rows.clear();
@@ -266,25 +288,31 @@ fn open_stage<S: Stage>(settings: &Settings, input: &[InputColumn]) -> Result<(P
 struct AnswerWriter<'b> {
     types: &'b [SqlType],
     batch: &'b Batch,
+    outputs: Vec<OutputWriter>,
+    errors: Vec<RowError>,
+}
+
+/// Rows of one output.
+struct OutputWriter {
     source_rows: Vec<u8>,
     columns: Vec<<Value as Output>::Writer>,
     timestamps: Option<Vec<u8>>,
     headers: Option<Vec<Vec<wit::Header>>>,
-    errors: Vec<RowError>,
 }
 
 impl<'b> AnswerWriter<'b> {
-    fn new(types: &'b [SqlType], batch: &'b Batch) -> Result<AnswerWriter<'b>, String> {
-        let rows = batch.rows as usize;
-        Ok(AnswerWriter {
-            types,
-            batch,
-            source_rows: Vec::with_capacity(rows * 4),
-            columns: types.iter().map(|ty| Value::writer(ty, rows)).collect::<Result<_, _>>()?,
-            timestamps: batch.timestamps.is_some().then(|| Vec::with_capacity(rows * 8)),
-            headers: batch.headers.is_some().then(|| Vec::with_capacity(rows)),
-            errors: Vec::new(),
-        })
+    fn new(types: &'b [SqlType], outputs: usize, batch: &'b Batch) -> Result<AnswerWriter<'b>, String> {
+        let rows = batch.rows as usize / outputs.max(1);
+        let writer = |_| {
+            Ok(OutputWriter {
+                source_rows: Vec::with_capacity(rows * 4),
+                columns: types.iter().map(|ty| Value::writer(ty, rows)).collect::<Result<_, String>>()?,
+                timestamps: batch.timestamps.is_some().then(|| Vec::with_capacity(rows * 8)),
+                headers: batch.headers.is_some().then(|| Vec::with_capacity(rows)),
+            })
+        };
+        let outputs = (0..outputs).map(writer).collect::<Result<_, String>>()?;
+        Ok(AnswerWriter { types, batch, outputs, errors: Vec::new() })
     }
 
     fn push(&mut self, row: usize, result: Result<(), String>, rows: &mut Rows) {
@@ -293,16 +321,17 @@ impl<'b> AnswerWriter<'b> {
             self.errors.push(RowError { row: row as u32, message });
             return;
         }
-        for OutputRow { values, timestamp, headers } in rows.rows.drain(..) {
-            self.source_rows.extend_from_slice(&(row as u32).to_le_bytes());
-            values.into_iter().zip(&mut self.columns).for_each(|(value, column)| value.push(column));
-            if let (Some(out), Some(source)) = (&mut self.timestamps, &self.batch.timestamps) {
+        for OutputRow { output, values, timestamp, headers } in rows.rows.drain(..) {
+            let out = &mut self.outputs[output];
+            out.source_rows.extend_from_slice(&(row as u32).to_le_bytes());
+            values.into_iter().zip(&mut out.columns).for_each(|(value, column)| value.push(column));
+            if let (Some(out), Some(source)) = (&mut out.timestamps, &self.batch.timestamps) {
                 match timestamp {
                     Some(t) => out.extend_from_slice(&t.0.to_le_bytes()),
                     None => out.extend_from_slice(&source[row * 8..row * 8 + 8]),
                 }
             }
-            if let (Some(out), Some(source)) = (&mut self.headers, &self.batch.headers) {
+            if let (Some(out), Some(source)) = (&mut out.headers, &self.batch.headers) {
                 out.push(match headers {
                     Some(headers) => headers.into_iter().map(|(key, value)| wit::Header { key, value }).collect(),
                     None => source[row].clone(),
@@ -312,6 +341,9 @@ impl<'b> AnswerWriter<'b> {
     }
 
     fn check(&self, row: &OutputRow) -> Result<(), String> {
+        if row.output >= self.outputs.len() {
+            return Err(format!("there is no output {}: they are 0 to {}", row.output, self.outputs.len() - 1));
+        }
         if row.values.len() != self.types.len() {
             return Err(format!("the stage computes {} columns, the row has {} values", self.types.len(), row.values.len()));
         }
@@ -319,10 +351,12 @@ impl<'b> AnswerWriter<'b> {
     }
 
     fn finish(self) -> wit::Answer {
-        let mut columns = Vec::new();
-        self.columns.into_iter().for_each(|w| Value::finish(w, &mut columns));
-        let rows = wit::Rows { source_rows: self.source_rows, columns, timestamps: self.timestamps, headers: self.headers };
-        wit::Answer { outputs: vec![rows], errors: self.errors }
+        let rows = |out: OutputWriter| {
+            let mut columns = Vec::new();
+            out.columns.into_iter().for_each(|w| Value::finish(w, &mut columns));
+            wit::Rows { source_rows: out.source_rows, columns, timestamps: out.timestamps, headers: out.headers }
+        };
+        wit::Answer { outputs: self.outputs.into_iter().map(rows).collect(), errors: self.errors }
     }
 }
 

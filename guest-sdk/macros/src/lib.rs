@@ -63,7 +63,8 @@ pub fn derive_state(item: TokenStream) -> TokenStream {
     aggregate::derive_state(&item).unwrap_or_else(|e| e.to_compile_error()).into()
 }
 
-/// Makes a stage that gives each row one more column, or replaces one: `#[stage("sauce VARCHAR")]`.
+/// Makes a stage that gives each row one more column, or replaces one: `#[stage("sauce VARCHAR")]`; or one that says to
+/// which of several outputs a row goes, by its number: `#[stage(into = ["large", "small"])]`.
 ///
 /// The function's parameters are the columns it reads, by name. The stage has the function's name, unless
 /// `#[stage("sauce VARCHAR", name = "other")]` says otherwise.
@@ -119,15 +120,38 @@ impl Parse for FunctionAttribute {
 }
 
 struct StageAttribute {
-    column: LitStr,
+    gives: StageGives,
     name: Option<LitStr>,
+}
+
+/// What a stage makes of a row.
+enum StageGives {
+    /// One column more.
+    Column(LitStr),
+    /// The way to one of these outputs.
+    Route(Vec<LitStr>),
 }
 
 impl Parse for StageAttribute {
     fn parse(input: ParseStream) -> syn::Result<StageAttribute> {
-        let column: LitStr = input
-            .parse()
-            .map_err(|e| syn::Error::new(e.span(), "expected the column that the stage makes, for instance \"sauce VARCHAR\""))?;
+        let gives = if input.peek(Ident) {
+            let key: Ident = input.parse()?;
+            if key != "into" {
+                return Err(syn::Error::new(key.span(), "expected the column that the stage makes, or `into = [\"…\", \"…\"]`"));
+            }
+            input.parse::<Token![=]>()?;
+            let list;
+            syn::bracketed!(list in input);
+            let outputs = list.parse_terminated(|item| item.parse::<LitStr>(), Token![,])?;
+            if outputs.is_empty() {
+                return Err(syn::Error::new(key.span(), "`into` names one output at least"));
+            }
+            StageGives::Route(outputs.into_iter().collect())
+        } else {
+            StageGives::Column(input.parse().map_err(|e| {
+                syn::Error::new(e.span(), "expected the column that the stage makes, for instance \"sauce VARCHAR\"")
+            })?)
+        };
         let mut name = None;
         if input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
             let key: Ident = input.parse()?;
@@ -137,7 +161,7 @@ impl Parse for StageAttribute {
             input.parse::<Token![=]>()?;
             name = Some(input.parse()?);
         }
-        Ok(StageAttribute { column, name })
+        Ok(StageAttribute { gives, name })
     }
 }
 
@@ -317,17 +341,16 @@ fn expand_batch_function(attribute: &FunctionAttribute, item: &ItemFn, mark: &To
 }
 
 fn expand_stage(attribute: &StageAttribute, item: &ItemFn) -> syn::Result<Tokens> {
-    let Loop { types, names, readers, arguments, seeds, random } = loop_parts(&parameters(item)?);
-    let (name, visibility) = (&item.sig.ident, &item.vis);
-    let (column, doc, returned) = (&attribute.column, doc(&item.attrs), returned(item)?);
+    let parts = loop_parts(&parameters(item)?);
+    let (name, visibility, doc) = (&item.sig.ident, &item.vis, doc(&item.attrs));
     let stage_name = attribute.name.as_ref().map_or_else(|| name.to_string(), LitStr::value);
-    let columns: Vec<String> = names.iter().map(|n| n.to_string().trim_start_matches("r#").to_owned()).collect();
-    let spans: Vec<Ident> = (0..types.len()).map(|i| format_ident!("types{i}")).collect();
-    let values = bind_values(
-        &types,
-        &readers,
-        &quote! { results.push_null(); source_rows.extend_from_slice(&(row as u32).to_le_bytes()); continue; },
-    );
+    let columns: Vec<String> = parts.names.iter().map(|n| n.to_string().trim_start_matches("r#").to_owned()).collect();
+    let spans: Vec<Ident> = (0..parts.types.len()).map(|i| format_ident!("types{i}")).collect();
+    let (prepare, work) = match &attribute.gives {
+        StageGives::Column(column) => column_loop(name, column, returned(item)?, &parts),
+        StageGives::Route(outputs) => route_loop(name, outputs, &parts),
+    };
+    let Loop { types, readers, seeds, .. } = &parts;
     Ok(quote! {
         #item
 
@@ -350,27 +373,60 @@ fn expand_stage(attribute: &StageAttribute, item: &ItemFn) -> syn::Result<Tokens
                     ::calzone_guest::function::Binding::expect_parameter::<#types>(&#spans)
                         .map_err(|e| format!("column {}: {e}", #columns))?;
                 )*
-                let ty = ::calzone_guest::stage::set_one::<#returned>(&mut plan, #column)?;
+                #prepare
                 let settings = settings.clone();
                 let process = move |batch: &::calzone_guest::stage::Batch| {
                     let mut cursor = ::calzone_guest::column::Cursor::new(&batch.columns);
                     #(let #readers = <#types as Parameter>::reader(&mut cursor, &#spans)?;)*
                     #seeds
                     let rows = batch.rows as usize;
-                    let mut results = ::calzone_guest::function::Results::<#returned>::new(&ty, rows)?;
-                    let mut source_rows = Vec::with_capacity(rows * 4);
-                    for row in 0..rows {
-                        #values
-                        #random
-                        if results.push_or_skip(row, super::#name(#(#arguments),*)) {
-                            source_rows.extend_from_slice(&(row as u32).to_le_bytes());
-                        }
-                    }
-                    let evaluated = results.finish();
-                    Ok(::calzone_guest::stage::answer(source_rows, evaluated.columns, evaluated.errors))
+                    #work
                 };
                 Ok((plan, Box::new(process)))
             }
         }
     })
+}
+
+/// What `open` prepares and `process` does for a stage that makes a column.
+fn column_loop(name: &Ident, column: &LitStr, returned: &Type, parts: &Loop) -> (Tokens, Tokens) {
+    let Loop { types, readers, arguments, random, .. } = parts;
+    let values = bind_values(
+        types,
+        readers,
+        &quote! { results.push_null(); source_rows.extend_from_slice(&(row as u32).to_le_bytes()); continue; },
+    );
+    let prepare = quote! { let ty = ::calzone_guest::stage::set_one::<#returned>(&mut plan, #column)?; };
+    let work = quote! {
+        let mut results = ::calzone_guest::function::Results::<#returned>::new(&ty, rows)?;
+        let mut source_rows = Vec::with_capacity(rows * 4);
+        for row in 0..rows {
+            #values
+            #random
+            if results.push_or_skip(row, super::#name(#(#arguments),*)) {
+                source_rows.extend_from_slice(&(row as u32).to_le_bytes());
+            }
+        }
+        let evaluated = results.finish();
+        Ok(::calzone_guest::stage::answer(source_rows, evaluated.columns, evaluated.errors))
+    };
+    (prepare, work)
+}
+
+/// The same for a stage that says where a row goes.
+fn route_loop(name: &Ident, outputs: &[LitStr], parts: &Loop) -> (Tokens, Tokens) {
+    let Loop { types, readers, arguments, random, .. } = parts;
+    let values = bind_values(types, readers, &quote! { routes.push_null(row); continue; });
+    let count = outputs.len();
+    let prepare = quote! { plan.route(&[#(#outputs),*]); };
+    let work = quote! {
+        let mut routes = ::calzone_guest::route::Routes::new(#count);
+        for row in 0..rows {
+            #values
+            #random
+            routes.push(row, super::#name(#(#arguments),*));
+        }
+        Ok(routes.finish())
+    };
+    (prepare, work)
 }

@@ -37,6 +37,11 @@ pub enum AnswerKind {
     Properties(Vec<PropertyValue>),
     Types(BTreeMap<String, SqlType>),
     Variables(Vec<(String, String)>),
+    /// DRY RUN: per query that would change, what the other revision would do differently.
+    DryRun {
+        revision: i64,
+        queries: Vec<DryRunQuery>,
+    },
     Terminated {
         query_id: String,
         was_terminated: bool,
@@ -159,6 +164,8 @@ pub struct QuerySummary {
     pub statement: String,
     pub kind: QueryKind,
     pub state: QueryState,
+    /// Why the server paused it by itself.
+    pub reason: Option<String>,
     pub sinks: Vec<String>,
     pub sink_topics: Vec<String>,
 }
@@ -233,8 +240,27 @@ pub struct PluginSummary {
     pub author: String,
     pub version: String,
     pub revisions: Vec<RevisionSummary>,
+    pub limits: Vec<LimitValue>,
     /// Functions, stages and queries that use it.
     pub used_by: Vec<String>,
+}
+
+/// A limit in force for a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitValue {
+    pub name: &'static str,
+    pub value: u64,
+    pub origin: LimitOrigin,
+}
+
+/// Where a limit is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitOrigin {
+    Default,
+    /// In the server's properties.
+    Server,
+    /// By ALTER PLUGIN.
+    Plugin,
 }
 
 #[derive(Clone, Debug)]
@@ -243,6 +269,8 @@ pub struct RevisionSummary {
     pub sha256: String,
     pub bytes: usize,
     pub active: bool,
+    /// Functions and stages that use it now.
+    pub used_by: Vec<String>,
     /// Names of functions and stages the component holds, and what it imports.
     pub functions: Vec<String>,
     pub stages: Vec<String>,
@@ -262,6 +290,8 @@ pub struct StageSummary {
     pub stage: String,
     pub revision: i64,
     pub state: QueryState,
+    /// Why the server paused it by itself.
+    pub reason: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -336,4 +366,26 @@ pub struct StagePartition {
     pub errors: u64,
     /// Time spent in the guest, microseconds.
     pub guest_micros: u64,
+}
+
+/// What another revision would change in one query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DryRunQuery {
+    pub query_id: String,
+    /// Records that both revisions were given.
+    pub records: usize,
+    /// Records that they made something else of.
+    pub differing: usize,
+    /// Some of those.
+    pub examples: Vec<DryRunDifference>,
+}
+
+/// What two revisions made of one record: rows and errors as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DryRunDifference {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub old: Vec<String>,
+    pub new: Vec<String>,
 }

@@ -34,6 +34,8 @@ pub enum CommandBody {
     },
     /// A revision of a plugin was uploaded; its bytes lie in the plugin topic under their hash.
     PluginRevision { name: String, revision: i64, sha256: String, bytes: usize, activate: bool },
+    /// Revisions that nothing used were deleted.
+    PluginRevisionsRemoved { name: String, revisions: Vec<i64> },
     /// A plugin that nothing used was deleted, with all revisions.
     PluginDeleted { name: String },
 }
@@ -58,6 +60,7 @@ mod tests {
                 topics: BTreeMap::from([("t".into(), (4, 1))]),
             },
             CommandBody::PluginRevision { name: "sauce".into(), revision: 2, sha256: "00".into(), bytes: 7, activate: true },
+            CommandBody::PluginRevisionsRemoved { name: "sauce".into(), revisions: vec![1, 2] },
             CommandBody::PluginDeleted { name: "sauce".into() },
         ] {
             let command = Command::new(body);

@@ -33,7 +33,8 @@ pub fn command_id(statement: &Statement) -> String {
         Statement::DropErrorPolicy { name, .. } => format!("errorpolicy/{}/drop", name.node),
         Statement::CreateEndpoint(e) => format!("endpoint/`{}`/create", e.name.node),
         Statement::DropEndpoint { name, .. } => format!("endpoint/{}/drop", name.node),
-        Statement::AlterRevision { target, name, .. } => {
+        Statement::AlterPluginSet { name, .. } => format!("plugin/{}/alter", name.node),
+        Statement::AlterRevision { target, name, .. } | Statement::AlterGrants { target, name, .. } => {
             let target = match target {
                 RevisionTarget::Plugin => "plugin",
                 RevisionTarget::Stage => "stage",

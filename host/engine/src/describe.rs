@@ -160,9 +160,7 @@ impl Engine {
 
     pub(crate) fn describe_plugin(&self, name: &Name, text: &str) -> Result<Answer, StatementError> {
         let state = self.state.read().expect("no panic while holding the lock");
-        let plugin =
-            state.plugins.get(&name.node).or_else(|| state.plugins.values().find(|p| p.name.eq_ignore_ascii_case(&name.node)));
-        let plugin = plugin.ok_or_else(|| {
+        let plugin = state.plugin_named(&name.node).ok_or_else(|| {
             StatementError::bad_statement(format!("There is no plugin {}. SHOW PLUGINS lists those there are.", name.node), text)
         })?;
         let kind = AnswerKind::Plugin(Box::new(self.summarize(&state, plugin)?));
@@ -261,7 +259,15 @@ impl Engine {
             Output::Sink(sink) => (vec![sink.sink.name.to_string()], vec![sink.sink.topic.to_string()]),
             Output::Client { .. } => (Vec::new(), Vec::new()),
         };
-        let summary = QuerySummary { id, statement: parsed.text.clone(), kind, state: QueryState::Running, sinks, sink_topics };
+        let summary = QuerySummary {
+            id,
+            statement: parsed.text.clone(),
+            kind,
+            state: QueryState::Running,
+            reason: None,
+            sinks,
+            sink_topics,
+        };
         let mut described = QueryDescription { runs: false, ..describe_plan(summary, &plan, Default::default(), Vec::new()) };
         if let Statement::Query(query) = &parsed.statement {
             described.schema = with_key(query, &plan, context.catalog, &described.schema);

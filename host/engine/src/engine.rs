@@ -68,6 +68,7 @@ impl Engine {
             cache_dir: options.state_dir.join("compiled"),
             compiler: options.compiler.clone(),
             limits: options.limits.clone(),
+            outbound: options.outbound.clone(),
         })
         .map_err(|e| internal("cannot start the sandbox", &e))?;
         let plugin_store =

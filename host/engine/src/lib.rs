@@ -14,6 +14,7 @@ mod check;
 mod command;
 mod command_id;
 mod describe;
+mod dry_run;
 pub mod endpoints;
 mod engine;
 mod error;

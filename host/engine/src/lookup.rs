@@ -6,8 +6,8 @@ use std::sync::Arc;
 use calzone_functions::FunctionDefinition;
 use calzone_log::Log;
 use calzone_plan::plan::{StageColumn, StepColumn};
-use calzone_plan::{PluginLookup, StageOffer, TopicLookup};
-use calzone_sandbox::{Component, StageSource};
+use calzone_plan::{OfferedOutput, PluginLookup, StageOffer, TopicLookup};
+use calzone_sandbox::{Component, StageOutput, StageSource};
 use calzone_sql::ast;
 use calzone_types::{Column, Namespace, Schema};
 
@@ -72,8 +72,32 @@ impl PluginCatalog<'_> {
             format!("There is no plugin '{plugin}'; {list}. Upload it with PUT /plugins/{plugin}.")
         })?;
         let revision = known.revision(known.active).ok_or_else(|| format!("Plugin '{plugin}' has no active revision."))?;
-        self.store.component(plugin, &revision.sha256).map_err(|e| e.message)
+        self.store.component(known, &revision.sha256).map_err(|e| e.message)
     }
+}
+
+/// An output of a stage over these input columns, as the planner sees it.
+fn offered(opened: &StageOutput, input: &[StepColumn]) -> OfferedOutput {
+    let mut columns = Vec::new();
+    let mut output = Vec::new();
+    let mut key = Vec::new();
+    for (position, column) in opened.columns.iter().enumerate() {
+        let ty = match &column.source {
+            StageSource::PassThrough(i) => {
+                columns.push(StageColumn::PassThrough(*i));
+                input[*i].ty.clone()
+            }
+            StageSource::Guest(index, ty) => {
+                columns.push(StageColumn::Guest(*index));
+                ty.clone()
+            }
+        };
+        output.push(StepColumn { name: column.name.clone(), ty });
+        if column.key {
+            key.push(position);
+        }
+    }
+    OfferedOutput { name: opened.name.clone(), columns, output, key }
 }
 
 /// The name asked for, or the only one there is.
@@ -119,27 +143,9 @@ pub fn stage_offer(
         ty: column.ty.clone(),
         namespace: if key.contains(&i) { Namespace::Key } else { Namespace::Value },
     }));
-    let opened = component.open_stage(&stage, config, &schema, &grants_of(grants)).map_err(|e| e.to_string())?;
-    let mut columns = Vec::new();
-    let mut output = Vec::new();
-    let mut output_key = Vec::new();
-    for (position, column) in opened.columns.iter().enumerate() {
-        let ty = match &column.source {
-            StageSource::PassThrough(i) => {
-                columns.push(StageColumn::PassThrough(*i));
-                input[*i].ty.clone()
-            }
-            StageSource::Guest(index, ty) => {
-                columns.push(StageColumn::Guest(*index));
-                ty.clone()
-            }
-        };
-        output.push(StepColumn { name: column.name.clone(), ty });
-        if column.key {
-            output_key.push(position);
-        }
-    }
-    Ok(StageOffer { stage: stage.into(), reads: opened.reads, columns, output, key: output_key })
+    let opened = component.open_stage(&stage, config, &schema, &grants_of(grants)?).map_err(|e| e.to_string())?;
+    let outputs = opened.outputs.iter().map(|output| offered(output, input)).collect();
+    Ok(StageOffer { stage: stage.into(), reads: opened.reads, outputs })
 }
 
 impl PluginLookup for PluginCatalog<'_> {

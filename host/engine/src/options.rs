@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use calzone_sandbox::Limits;
+use calzone_sandbox::{Limits, Outbound};
 
 /// Settings of the engine, already read from properties files, environment and command line.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct EngineOptions {
     pub compiler: PathBuf,
     /// Limits of the sandbox.
     pub limits: Limits,
+    /// Sends the requests of plugins (HTTP TO); without it none can.
+    pub outbound: Option<Arc<dyn Outbound>>,
 }
 
 /// Rows that a persistent query decodes and computes at a time. Large enough that per-batch costs vanish, small

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use calzone_sandbox::Component;
+use calzone_sandbox::{Component, LIMITS};
 
-use crate::answer::{PluginSummary, RevisionSummary};
+use crate::answer::{LimitOrigin, LimitValue, PluginSummary, RevisionSummary};
 use crate::command::{Command, CommandBody};
 use crate::engine::Engine;
 use crate::error::ErrorKind;
-use crate::plugins::{Plugin, hash};
+use crate::plugins::{Plugin, Revision, hash};
 use crate::query::now_ms;
 use crate::state::State;
 use crate::{Session, StatementError};
@@ -40,7 +40,8 @@ impl Engine {
             return Ok(known);
         }
         // Compiling may take seconds: other statements go on meanwhile.
-        self.plugin_store.check(name, bytes)?;
+        let plugin = self.state.read().expect("no panic while holding the lock").plugins.get(name).cloned();
+        self.plugin_store.check(name, plugin.as_ref(), bytes)?;
         let revision = {
             let _order = self.submitting.lock().expect("no panic while holding the lock");
             if let Some(known) = self.known_revision(name, &sha256)? {
@@ -69,6 +70,7 @@ impl Engine {
         if activate && revision > 1 {
             self.use_revision(name, revision)?;
         }
+        self.retire_revisions(name)?;
         let mut uploaded = self
             .known_revision(name, &sha256)?
             .ok_or_else(|| StatementError::internal("the upload was written but is not there"))?;
@@ -134,12 +136,64 @@ impl Engine {
                 return Err(StatementError::new(ErrorKind::Conflict, message));
             }
         }
-        let command = Command::new(CommandBody::PluginDeleted { name: name.to_owned() });
+        let hashes = self.hashes_of(name, |_| true);
+        self.write_command(&format!("plugin/`{name}`/delete"), CommandBody::PluginDeleted { name: name.to_owned() })?;
+        self.forget_bytes(hashes);
+        Ok(())
+    }
+
+    /// Deletes the oldest revisions that nothing uses, beyond those that `calzone.plugin.revisions.kept` says.
+    fn retire_revisions(&self, name: &str) -> Result<(), StatementError> {
+        let kept = self.options.properties.get("calzone.plugin.revisions.kept").and_then(|v| v.trim().parse().ok()).unwrap_or(0);
+        if kept == 0 {
+            return Ok(());
+        }
+        let _order = self.submitting.lock().expect("no panic while holding the lock");
+        let unused: Vec<i64> = {
+            let state = self.state.read().expect("no panic while holding the lock");
+            let Some(plugin) = state.plugins.get(name) else { return Ok(()) };
+            let free = |r: &&Revision| r.revision != plugin.active && state.users_of_revision(name, r.revision).is_empty();
+            plugin.revisions.iter().filter(free).map(|r| r.revision).collect()
+        };
+        let revisions = unused[..unused.len().saturating_sub(kept)].to_vec();
+        if revisions.is_empty() {
+            return Ok(());
+        }
+        let hashes = self.hashes_of(name, |r| revisions.contains(&r.revision));
+        let body = CommandBody::PluginRevisionsRemoved { name: name.to_owned(), revisions };
+        self.write_command(&format!("plugin/`{name}`/retire"), body)?;
+        self.forget_bytes(hashes);
+        Ok(())
+    }
+
+    fn write_command(&self, id: &str, body: CommandBody) -> Result<(), StatementError> {
         let offset = self
             .statement_log
-            .append(&format!("plugin/`{name}`/delete"), &command, now_ms())
+            .append(id, &Command::new(body), now_ms())
             .map_err(|e| StatementError::internal(format!("the deletion could not be written to the statement log: {e}")))?;
         self.await_applied(offset)
+    }
+
+    fn hashes_of(&self, plugin: &str, wanted: impl Fn(&Revision) -> bool) -> Vec<String> {
+        let state = self.state.read().expect("no panic while holding the lock");
+        let revisions = state.plugins.get(plugin).map(|p| p.revisions.as_slice()).unwrap_or_default();
+        revisions.iter().filter(|r| wanted(r)).map(|r| r.sha256.clone()).collect()
+    }
+
+    /// Deletes bytes that no revision of any plugin has any more. What fails is only space that stays in use.
+    fn forget_bytes(&self, hashes: Vec<String>) {
+        for sha256 in hashes {
+            let in_use = {
+                let state = self.state.read().expect("no panic while holding the lock");
+                state.plugins.values().flat_map(|p| &p.revisions).any(|r| r.sha256 == sha256)
+            };
+            if in_use {
+                continue;
+            }
+            if let Err(e) = self.plugin_store.forget(&sha256, now_ms()) {
+                tracing::warn!(%sha256, error = %e, "bytes of a deleted plugin could not be deleted");
+            }
+        }
     }
 
     /// A plugin with what its components say of themselves.
@@ -147,12 +201,13 @@ impl Engine {
         let mut revisions = Vec::with_capacity(plugin.revisions.len());
         let mut active: Option<Arc<Component>> = None;
         for revision in &plugin.revisions {
-            let component = self.plugin_store.component(&plugin.name, &revision.sha256)?;
+            let component = self.plugin_store.component(plugin, &revision.sha256)?;
             revisions.push(RevisionSummary {
                 revision: revision.revision,
                 sha256: revision.sha256.clone(),
                 bytes: revision.bytes,
                 active: revision.revision == plugin.active,
+                used_by: state.users_of_revision(&plugin.name, revision.revision),
                 functions: component.description.functions.iter().map(|f| f.name.clone()).collect(),
                 stages: component.description.stages.iter().map(|s| s.name.clone()).collect(),
                 error_policies: component.description.error_policies.iter().map(|p| p.name.clone()).collect(),
@@ -172,8 +227,25 @@ impl Engine {
             author: text(|d| &d.author),
             version: text(|d| &d.version),
             revisions,
+            limits: self.limits_shown(plugin),
             used_by: state.users_of_plugin(&plugin.name),
         })
+    }
+}
+
+impl Engine {
+    fn limits_shown(&self, plugin: &Plugin) -> Vec<LimitValue> {
+        let limits = self.plugin_store.limits_of(plugin);
+        let origin = |name: &str| {
+            if plugin.limits.contains_key(name) {
+                LimitOrigin::Plugin
+            } else if self.options.properties.contains_key(&format!("calzone.plugin.{name}")) {
+                LimitOrigin::Server
+            } else {
+                LimitOrigin::Default
+            }
+        };
+        LIMITS.iter().map(|l| LimitValue { name: l.name, value: (l.get)(&limits), origin: origin(l.name) }).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use calzone_log::{Appender, Log, StartOffset, TopicPartition, TopicSpec};
-use calzone_sandbox::{Component, Sandbox, SandboxError};
+use calzone_sandbox::{Component, Limits, Sandbox, SandboxError};
 use calzone_types::{RecordBatch, RecordRef};
 use sha2::{Digest, Sha256};
 
@@ -29,6 +29,8 @@ pub struct Plugin {
     /// In order of upload; revision numbers start at 1.
     pub revisions: Vec<Revision>,
     pub active: i64,
+    /// Limits of its own, by name; for all others the server's hold.
+    pub limits: BTreeMap<String, String>,
 }
 
 /// One upload. Immutable.
@@ -55,7 +57,8 @@ pub struct PluginStore {
     appender: Box<dyn Appender>,
     folder: PathBuf,
     sandbox: Sandbox,
-    components: Mutex<HashMap<String, Arc<Component>>>,
+    /// By plugin and hash, with the server's limits.
+    components: Mutex<HashMap<(String, String), Arc<Component>>>,
 }
 
 /// Hash under which bytes are kept: SHA-256 in lower-case hexadecimal.
@@ -75,18 +78,43 @@ impl PluginStore {
         let internal = |e: &dyn std::fmt::Display| StatementError::internal(format!("cannot open the plugin store: {e}"));
         std::fs::create_dir_all(&folder).map_err(|e| internal(&e))?;
         if log.topic(&topic).map_err(|e| internal(&e))?.is_none() {
-            let config = vec![("retention.ms".into(), "-1".into()), ("cleanup.policy".into(), "delete".into())];
+            let config = vec![("retention.ms".into(), "-1".into()), ("cleanup.policy".into(), "compact".into())];
             log.create_topic(&TopicSpec { name: topic.clone(), partitions: 1, replicas, config }).map_err(|e| internal(&e))?;
         }
         let appender = log.appender().map_err(|e| internal(&e))?;
         Ok(PluginStore { log, topic, appender, folder, sandbox, components: Mutex::new(HashMap::new()) })
     }
 
-    /// Checks and compiles bytes, and keeps nothing of what is refused.
-    pub fn check(&self, name: &str, bytes: &[u8]) -> Result<Arc<Component>, StatementError> {
-        let component = self.sandbox.load(name, bytes).map_err(|e| refusal(name, &e))?;
-        self.components.lock().expect("no panic while holding the lock").insert(component.sha256.clone(), component.clone());
-        Ok(component)
+    /// Checks and compiles bytes, and keeps nothing of what is refused. `known`: the plugin they are to be a revision of.
+    pub fn check(&self, name: &str, known: Option<&Plugin>, bytes: &[u8]) -> Result<Arc<Component>, StatementError> {
+        let limits = known.map_or_else(|| self.default_limits().clone(), |plugin| self.limits_of(plugin));
+        let component = self.sandbox.load_upload(name, bytes, &Arc::new(limits)).map_err(|e| refusal(name, &e))?;
+        Ok(self.remember(name, component))
+    }
+
+    /// Keeps a component for the next who asks.
+    fn remember(&self, name: &str, component: Arc<Component>) -> Arc<Component> {
+        let place = (name.to_owned(), component.sha256.clone());
+        let kept = Arc::new(component.with_limits(self.default_limits().clone()));
+        self.components.lock().expect("no panic while holding the lock").insert(place, kept);
+        component
+    }
+
+    /// The server's limits, which hold for every plugin that has none of its own.
+    pub fn default_limits(&self) -> &Limits {
+        self.sandbox.limits()
+    }
+
+    /// The limits in force for a plugin.
+    pub fn limits_of(&self, plugin: &Plugin) -> Limits {
+        let mut limits = self.default_limits().clone();
+        for (name, value) in &plugin.limits {
+            if let Err(e) = limits.set(name, value) {
+                // Another version of this program may have known it.
+                tracing::warn!(plugin = %plugin.name, error = %e, "limit of a plugin is not known here and has no effect");
+            }
+        }
+        limits
     }
 
     /// Writes bytes where every server finds them. Durable when it returns.
@@ -108,6 +136,24 @@ impl PluginStore {
                 .map_err(|e| StatementError::internal(format!("cannot store the plugin's bytes in `{}`: {e}", self.topic)))?;
         }
         self.cache(sha256, bytes)
+    }
+
+    /// Deletes bytes: in the log by tombstones, and here.
+    pub fn forget(&self, sha256: &str, now_ms: i64) -> Result<(), StatementError> {
+        let size = self.bytes(sha256)?.len();
+        let chunks = size.div_ceil(CHUNK_BYTES);
+        let mut records = RecordBatch::default();
+        for i in 0..chunks {
+            let key = format!("{sha256}/{i}/{chunks}");
+            let key = Some(key.as_bytes());
+            records.push(RecordRef { offset: 0, timestamp: now_ms, partition: 0, key, value: None, headers: &[] });
+        }
+        self.appender
+            .append(&self.topic, &records)
+            .map_err(|e| StatementError::internal(format!("cannot delete the plugin's bytes in `{}`: {e}", self.topic)))?;
+        self.components.lock().expect("no panic while holding the lock").retain(|(_, hash), _| hash != sha256);
+        let path = self.folder.join(format!("{sha256}.wasm"));
+        std::fs::remove_file(&path).map_err(|e| StatementError::internal(format!("cannot delete {}: {e}", path.display())))
     }
 
     fn cache(&self, sha256: &str, bytes: &[u8]) -> Result<(), StatementError> {
@@ -153,12 +199,18 @@ impl PluginStore {
                     continue;
                 }
                 let index: usize = parts.next().and_then(|p| p.parse().ok()).unwrap_or(usize::MAX);
+                let Some(value) = record.value else {
+                    // Deleted here; it may have been uploaded again after that.
+                    bytes.clear();
+                    next = 0;
+                    continue;
+                };
                 if index == 0 {
                     bytes.clear();
                     next = 0;
                 }
                 if index == next {
-                    bytes.extend_from_slice(record.value.unwrap_or_default());
+                    bytes.extend_from_slice(value);
                     next += 1;
                 }
                 if parts.next().and_then(|p| p.parse().ok()) == Some(next) && hash(&bytes) == sha256 {
@@ -169,13 +221,25 @@ impl PluginStore {
         Err(failed("they are not there".into()))
     }
 
-    /// The compiled component of a revision.
-    pub fn component(&self, name: &str, sha256: &str) -> Result<Arc<Component>, StatementError> {
-        if let Some(component) = self.components.lock().expect("no panic while holding the lock").get(sha256) {
-            return Ok(component.clone());
+    /// The compiled component of a revision, with the plugin's limits.
+    pub fn component(&self, plugin: &Plugin, sha256: &str) -> Result<Arc<Component>, StatementError> {
+        let place = (plugin.name.clone(), sha256.to_owned());
+        let known = self.components.lock().expect("no panic while holding the lock").get(&place).cloned();
+        let component = match known {
+            Some(component) => component,
+            None => {
+                let bytes = self.bytes(sha256)?;
+                let mut limits = self.limits_of(plugin);
+                // What was taken once stays, whatever uploads may have now.
+                limits.module_bytes = limits.module_bytes.max(bytes.len());
+                let loaded = self.sandbox.load_within(&plugin.name, &bytes, &Arc::new(limits));
+                return Ok(self.remember(&plugin.name, loaded.map_err(|e| refusal(&plugin.name, &e))?));
+            }
+        };
+        if plugin.limits.is_empty() {
+            return Ok(component);
         }
-        let bytes = self.bytes(sha256)?;
-        self.check(name, &bytes)
+        Ok(Arc::new(component.with_limits(self.limits_of(plugin))))
     }
 }
 

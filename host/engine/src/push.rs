@@ -141,6 +141,7 @@ impl PushQueries {
             statement: r.statement.clone(),
             kind: QueryKind::Push,
             state: QueryState::Running,
+            reason: None,
             sinks: Vec::new(),
             sink_topics: Vec::new(),
         };

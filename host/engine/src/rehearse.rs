@@ -65,6 +65,7 @@ impl Engine {
             | Statement::ShowLocks { .. }
             | Statement::ReleaseLock { .. }
             | Statement::ReplayDeadLetters { .. }
+            | Statement::AlterRevision { dry_run: Some(_), .. }
             | Statement::DescribeEndpoint { .. }
             | Statement::AssertTopic { .. } => Ok(()),
             _ => {

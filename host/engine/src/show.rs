@@ -104,6 +104,7 @@ pub fn query_summary(query: &PersistentQuery) -> QuerySummary {
         statement: query.statement.clone(),
         kind: QueryKind::Persistent,
         state: query.state(),
+        reason: query.paused_because(),
         sinks: query.sinks.clone(),
         sink_topics: query.sink_topics.clone(),
     }
@@ -125,6 +126,7 @@ pub fn stage_summary(state: &State, name: &str) -> Option<StageSummary> {
         stage: stage.item.clone(),
         revision: state.revision_of(&used).unwrap_or(0),
         state: state.queries.get(&stage.query_id).map_or(QueryState::Error, PersistentQuery::state),
+        reason: state.queries.get(&stage.query_id).and_then(PersistentQuery::paused_because),
     })
 }
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use calzone_plan::plan::PluginUse;
 use calzone_plan::{Catalog, QueryPlan};
-use calzone_sandbox::{Component, Grants};
+use calzone_sandbox::{Component, Grants, Place};
 use calzone_sql::ast;
 
 use crate::StatementError;
 use crate::answer::{CommandStatus, QueryState};
-use crate::plugins::{PluginStore, Plugins};
+use crate::plugins::{Plugin, PluginStore, Plugins};
 use crate::query::{Bindings, PluginBinding, RunnerHandle};
 
 /// The replicated state, and this server's runners of its queries.
@@ -58,6 +58,11 @@ impl PersistentQuery {
             None => QueryState::Error,
         }
     }
+
+    /// Why the server paused it by itself.
+    pub fn paused_because(&self) -> Option<String> {
+        self.runner.as_ref().and_then(|runner| runner.breaker.reason())
+    }
 }
 
 /// A function made by CREATE FUNCTION.
@@ -68,6 +73,7 @@ pub struct FunctionEntry {
     pub item: String,
     /// Set by `ALTER FUNCTION … USE REVISION`; without it the plugin's active revision is followed.
     pub pinned: Option<i64>,
+    pub grants: Vec<ast::Grant>,
 }
 
 /// A stage made by CREATE STAGE.
@@ -157,7 +163,7 @@ impl State {
         let revision = self.revision_of(used).ok_or_else(missing)?;
         let plugin = self.plugins.get(&*used.plugin).ok_or_else(missing)?;
         let sha256 = &plugin.revision(revision).ok_or_else(missing)?.sha256;
-        Ok((revision, store.component(&used.plugin, sha256)?))
+        Ok((revision, store.component(plugin, sha256)?))
     }
 
     /// The code that functions and stages of plugins mean at this point of the statement log.
@@ -165,11 +171,33 @@ impl State {
         let mut bindings = Bindings::new();
         for used in uses {
             let (revision, component) = self.component(used, store)?;
-            let grants = self.stages.get(&*used.name).map_or_else(Grants::default, |s| grants_of(&s.grants));
+            let grants = match (self.stages.get(&*used.name), self.functions.get(&*used.name)) {
+                (Some(stage), _) => grants_of(&stage.grants),
+                (None, Some(function)) => grants_of(&function.grants),
+                (None, None) => Ok(Grants::default()),
+            };
+            let grants = grants.map_err(StatementError::internal)?;
             let since = self.revision_since(used);
             bindings.insert(used.clone(), PluginBinding { revision, since, guest: component, grants });
         }
         Ok(bindings)
+    }
+
+    /// Plugins are named in URLs and strings, where case counts; in SQL an unquoted name finds them in any case.
+    pub fn plugin_named(&self, name: &str) -> Option<&Plugin> {
+        self.plugins.get(name).or_else(|| self.plugins.values().find(|p| p.name.eq_ignore_ascii_case(name)))
+    }
+
+    /// Functions, stages and error policies that use this revision now.
+    pub fn users_of_revision(&self, plugin: &str, revision: i64) -> Vec<String> {
+        let active = self.plugins.get(plugin).map(|p| p.active);
+        let uses = |of: &str, pinned: Option<i64>| of == plugin && pinned.or(active) == Some(revision);
+        let functions = self.functions.values().filter(|f| uses(&f.plugin, f.pinned)).map(|f| format!("function {}", f.name));
+        let stages = self.stages.values().filter(|s| uses(&s.plugin, s.pinned)).map(|s| format!("stage {}", s.name));
+        let policies = self.catalog.error_policies.values();
+        let policies =
+            policies.filter(|p| p.plugin().is_some_and(|of| uses(of, None))).map(|p| format!("error policy {}", p.name));
+        functions.chain(stages).chain(policies).collect()
     }
 
     /// Names of functions, stages, endpoints, error policies and queries that use a plugin.
@@ -188,13 +216,19 @@ impl State {
     }
 }
 
-/// What a GRANT clause allows any guest. Grants that name sources are for endpoints alone.
-pub fn grants_of(grants: &[ast::Grant]) -> Grants {
-    let has = |kind: &ast::GrantKind| grants.iter().any(|g| g.kind == *kind);
-    Grants {
-        random: has(&ast::GrantKind::Random),
-        clock: has(&ast::GrantKind::Clock),
-        log: has(&ast::GrantKind::Log),
-        ..Grants::default()
+/// What a GRANT clause allows a guest of a stage or function. The error says what is wrong with a place.
+pub fn grants_of(grants: &[ast::Grant]) -> Result<Grants, String> {
+    let mut allowed = Grants::default();
+    for grant in grants {
+        match &grant.kind {
+            ast::GrantKind::Random => allowed.random = true,
+            ast::GrantKind::Clock => allowed.clock = true,
+            ast::GrantKind::Log => allowed.log = true,
+            ast::GrantKind::KeyValue => allowed.key_value = true,
+            ast::GrantKind::HttpTo(place) => allowed.http.push(Place::parse(place)?),
+            // Of endpoints; the planner refuses them elsewhere.
+            ast::GrantKind::InsertOn(..) | ast::GrantKind::QueryOn(..) => {}
+        }
     }
+    Ok(allowed)
 }

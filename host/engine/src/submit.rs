@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calzone_plan::{PlanContext, PlanError, PlanErrorKind, TopicLookup};
@@ -9,12 +10,12 @@ use calzone_sql::ParseError;
 use calzone_sql::ast::Parsed;
 use calzone_sql::ast::{self, Statement};
 
-use crate::answer::{Answer, AnswerKind, CommandState, CommandStatus};
+use crate::answer::{Answer, AnswerKind, CommandState, CommandStatus, QueryState};
 use crate::command::{Command, CommandBody};
 use crate::engine::Engine;
 use crate::error::ErrorKind;
 use crate::lookup::{LogTopics, PluginCatalog};
-use crate::query::now_ms;
+use crate::query::{RunnerHandle, now_ms};
 use crate::replay::Replay;
 use crate::{Session, StatementError};
 
@@ -86,6 +87,9 @@ impl Engine {
             Statement::DescribeErrorPolicy { name } => self.describe_error_policy(name, &parsed.text, session).map(Some),
             Statement::DescribeEndpoint { name } => self.describe_endpoint(name, &parsed.text).map(Some),
             Statement::Explain(explain) => self.explain(explain, &parsed.text, session).map(Some),
+            Statement::AlterRevision { target, name, revision, dry_run: Some(dry_run) } => {
+                self.dry_run(*target, name, *revision, dry_run, &parsed.text).map(Some)
+            }
             Statement::AssertTopic { exists, topic, properties, timeout_ms } => {
                 self.assert_topic(*exists, topic, properties, *timeout_ms, &parsed.text).map(Some)
             }
@@ -93,7 +97,7 @@ impl Engine {
                 let kind = AnswerKind::Terminated { query_id: id.node.to_uppercase(), was_terminated: true };
                 Ok(Some(Answer { statement: parsed.text.clone(), kind, warnings: Vec::new() }))
             }
-            Statement::AlterRevision { .. } => {
+            Statement::AlterRevision { dry_run: None, .. } | Statement::AlterPluginSet { .. } | Statement::AlterGrants { .. } => {
                 let answer = self.distribute(parsed, session)?;
                 self.await_revisions();
                 Ok(Some(answer))
@@ -114,7 +118,8 @@ impl Engine {
             .filter_map(|q| q.runner.clone())
             .collect();
         let deadline = Instant::now() + REVISION_TIMEOUT;
-        while !runners.iter().all(|r| r.has_taken_revisions()) && Instant::now() < deadline && !self.is_stopping() {
+        let done = |r: &Arc<RunnerHandle>| r.has_taken_revisions() || r.state() == QueryState::Error;
+        while !runners.iter().all(done) && Instant::now() < deadline && !self.is_stopping() {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -193,8 +198,7 @@ pub(crate) fn refusal(parsed: &Parsed) -> Option<StatementError> {
         | Statement::AssertValues(_)
         | Statement::AssertTombstone(_)
         | Statement::AssertSource { .. }
-        | Statement::RunScript { .. }
-        | Statement::AlterPluginSet { .. } => {
+        | Statement::RunScript { .. } => {
             let message = format!("This server does not run this kind of statement: {}", parsed.text);
             Some(StatementError::bad_statement(message, &parsed.text))
         }

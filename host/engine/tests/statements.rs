@@ -20,6 +20,7 @@ fn start(directory: &Path) -> Arc<Engine> {
         properties: Default::default(),
         compiler: "false".into(),
         limits: Limits::default(),
+        outbound: None,
     };
     Engine::start(options, log, database).unwrap()
 }

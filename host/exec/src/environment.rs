@@ -51,14 +51,24 @@ impl<T: Store + Any> TaskStore for T {}
 
 /// A plugin's stage, running: any number of rows in, any number of rows out.
 pub trait Stage: Send {
-    /// Processes the rows of a batch, whose columns are all of the input's; the stage picks those it reads.
-    fn process(&mut self, input: &Batch) -> StageAnswer;
+    /// Processes the rows of a batch, whose columns are all of the input's; the stage picks those it reads. `store` is the
+    /// guest's own, if it was granted one; it is there again afterwards.
+    fn process(&mut self, input: &Batch, store: &mut Option<Box<dyn TaskStore>>) -> StageAnswer;
 }
 
 /// What a stage made of a batch.
 #[derive(Clone, Debug, Default)]
 pub struct StageAnswer {
-    /// For each row of the answer, the row of the input it was made from.
+    /// Rows for each output, in the plan's order.
+    pub outputs: Vec<StageRows>,
+    /// Rows of the input that failed, in order.
+    pub errors: Vec<RowError>,
+}
+
+/// Rows for one output of a stage.
+#[derive(Clone, Debug, Default)]
+pub struct StageRows {
+    /// For each row that goes out, the row of the input it was made from.
     pub source_rows: Vec<u32>,
     /// The guest's output columns.
     pub columns: Vec<ArrayRef>,
@@ -66,8 +76,6 @@ pub struct StageAnswer {
     pub timestamps: Option<ScalarBuffer<i64>>,
     /// Those of the source rows if `None`.
     pub headers: Option<Vec<Arc<[Header]>>>,
-    /// Rows of the input that failed, in order.
-    pub errors: Vec<RowError>,
 }
 
 /// An environment without plugins, whose stores are in memory: for expressions of built-in functions, and for tests.

@@ -69,6 +69,9 @@ impl Operator for FlatMap {
                 report(evaluated.errors);
                 arguments.push(Argument::Column(evaluated.column));
             }
+            if call.function.wants_origin() {
+                call.function.set_origin(&batch.origin);
+            }
             let answer = call.function.call(&mut arguments, batch.len());
             report(answer.errors);
             lists.push(answer.column);

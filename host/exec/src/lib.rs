@@ -35,7 +35,7 @@ mod timestamp;
 mod topology;
 mod windowed_key;
 
-pub use environment::{BuiltInsOnly, Environment, Stage, StageAnswer, TaskStore};
+pub use environment::{BuiltInsOnly, Environment, Stage, StageAnswer, StageRows, TaskStore};
 pub use error::{ErrorClass, ExecError, Place, RecordError};
 pub use expression::{Evaluator, Predicate, Rows, evaluate_constant};
 pub use grouping::Grouping;

@@ -128,7 +128,7 @@ impl Local {
                 continue;
             }
             match topic {
-                OutputTopic::Sink => {
+                OutputTopic::Sink | OutputTopic::Route(_) => {
                     let sink = out.batch(topic);
                     batch.iter().for_each(|record| sink.push(record));
                 }

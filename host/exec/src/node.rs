@@ -57,7 +57,7 @@ pub(crate) enum NodeKind {
     Filter { predicate: Expr, is_table: bool },
     Project { columns: Vec<Expr>, key_only: Vec<bool>, rekeys: bool, needs_old: bool, name: &'static str },
     FlatMap(Vec<TableCall>),
-    Stage(Arc<StageStep>),
+    Stage { step: Arc<StageStep>, store: Option<usize> },
     Repartition { rows: Arc<InternalRows>, drop_null_key: bool },
     Aggregate { step: Arc<AggregateStep>, store: usize, meta: Option<usize>, needs_old: bool, cache_bytes: usize },
     Suppress { name: Arc<str>, output: StepOutput, window: WindowSpec, formats: InternalFormats, store: usize, meta: usize },
@@ -106,10 +106,11 @@ impl TablePlan {
 impl NodeKind {
     /// Do rows leave nothing behind here, in a store or outside of the task?
     pub fn keeps_nothing(&self) -> bool {
-        matches!(
-            self,
-            NodeKind::Filter { .. } | NodeKind::Project { .. } | NodeKind::FlatMap(_) | NodeKind::Stage(_) | NodeKind::Gate
-        )
+        match self {
+            NodeKind::Filter { .. } | NodeKind::Project { .. } | NodeKind::FlatMap(_) | NodeKind::Gate => true,
+            NodeKind::Stage { step, store } => store.is_none() && step.others.is_empty(),
+            _ => false,
+        }
     }
 }
 
@@ -136,7 +137,7 @@ impl NodeKind {
                 Box::new(Project::new(columns, |i| key_only[i], |i| !*rekeys || key_only[i], *needs_old, name, environment)?)
             }
             NodeKind::FlatMap(calls) => Box::new(FlatMap::new(calls, environment)?),
-            NodeKind::Stage(step) => Box::new(StageOperator::new(step, environment)?),
+            NodeKind::Stage { step, store } => Box::new(StageOperator::new(step, store.map(StoreId), environment)?),
             NodeKind::Repartition { rows, drop_null_key } => Box::new(Repartition::new(rows, *drop_null_key)?),
             NodeKind::Aggregate { step, store, meta, needs_old, cache_bytes } => {
                 let store = StoreId(*store);

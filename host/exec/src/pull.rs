@@ -200,8 +200,8 @@ impl Collector {
         };
         if let Some(filter) = &mut self.filter {
             let window_bounds = bounds(&windows);
-            let (keep, _) =
-                filter.test(Rows { columns: &columns, timestamps: &timestamps, windows: window_bounds.as_ref() }, None);
+            let (keep, _) = filter
+                .test(Rows { columns: &columns, timestamps: &timestamps, windows: window_bounds.as_ref(), origin: None }, None);
             let mask = BooleanArray::new(keep.clone(), None);
             columns = columns
                 .iter()
@@ -215,7 +215,7 @@ impl Collector {
             return;
         }
         let window_bounds = bounds(&windows);
-        let rows = Rows { columns: &columns, timestamps: &timestamps, windows: window_bounds.as_ref() };
+        let rows = Rows { columns: &columns, timestamps: &timestamps, windows: window_bounds.as_ref(), origin: None };
         let projected = self.projection.iter_mut().map(|column| column.evaluate(rows).column.slice(0, kept)).collect();
         self.done.push(projected);
         self.rows += kept;

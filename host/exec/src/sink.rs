@@ -23,6 +23,7 @@ pub(crate) struct Sink {
     timestamp: Option<(usize, TimestampReader)>,
     throws_on_invalid: bool,
     result: Option<ResultWriter>,
+    target: OutputTopic,
     step: Arc<str>,
 }
 
@@ -59,8 +60,14 @@ impl Sink {
             throws_on_invalid,
             result,
             step: format!("Sink {}", sink.name).into(),
+            target: OutputTopic::Sink,
             output: output.clone(),
         })
+    }
+
+    /// The sink of a further output of a stage.
+    pub fn of_route(output: &SinkOutput) -> Result<Sink, ExecError> {
+        Ok(Sink { target: OutputTopic::Route(output.sink.topic.clone()), ..Sink::new(output, false, None, false)? })
     }
 
     /// Replaces timestamps by those of the TIMESTAMP column; rows without one are not written.
@@ -131,7 +138,7 @@ impl Sink {
         let (keys, values) = (pick(&self.output.key, batch), pick(&self.output.value, batch));
         let (key, value) = (self.key.bind(&keys), self.value.bind(&values));
         let window = self.output.sink.window;
-        let records = context.out.batch(&OutputTopic::Sink);
+        let records = context.out.batch(&self.target);
         let partition = RecordBatch::by_key_without(window.map_or(0, windowed_key::suffix_bytes));
         for row in 0..batch.len() {
             let mut failed = None;

@@ -18,6 +18,8 @@ pub enum OutputTopic {
     Sink,
     /// An internal topic, by its name.
     Internal(Arc<str>),
+    /// The topic of a further output of a stage.
+    Route(Arc<str>),
 }
 
 /// What a task makes of records. Kept by the caller and used again: [`TaskOutput::clear`] keeps allocations.

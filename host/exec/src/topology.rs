@@ -274,7 +274,8 @@ impl Builder<'_> {
             }
             StepKind::Stage(stage) => {
                 let feed = self.step(&stage.input, part, false)?;
-                Ok(self.after(part, feed, NodeKind::Stage(Arc::new((**stage).clone()))))
+                let store = stage.key_value.then(|| self.store(part, &stage.store_name(), None, None));
+                Ok(self.after(part, feed, NodeKind::Stage { step: Arc::new((**stage).clone()), store }))
             }
             StepKind::Repartition { input, name, formats, drop_null_key } => {
                 let writer = self.part();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
-use calzone_types::{SizeLimit, SqlType, VALUE_BYTES_MAX, Value};
+use calzone_types::{Origin, SizeLimit, SqlType, VALUE_BYTES_MAX, Value};
 
 /// A function bound to its argument types, with whatever it keeps between calls. Each task has its own.
 ///
@@ -13,6 +13,14 @@ use calzone_types::{SizeLimit, SqlType, VALUE_BYTES_MAX, Value};
 pub trait Scalar: Send {
     /// Evaluates `rows` rows. All argument columns have that length; so has the answer.
     fn call(&mut self, arguments: &mut [Argument<'_>], rows: usize) -> Evaluated;
+
+    /// Does the function draw random numbers that must repeat themselves when a record is processed again?
+    fn wants_origin(&self) -> bool {
+        false
+    }
+
+    /// Before a call, if it wants that: the records that the call's rows come from.
+    fn set_origin(&mut self, _: &Origin) {}
 }
 
 /// One argument of a call.

@@ -62,11 +62,20 @@ pub struct StageOffer {
     pub stage: Arc<str>,
     /// Positions of the input columns that it wants to see.
     pub reads: Vec<usize>,
-    /// What each output column is.
+    /// Where its rows go: at least one.
+    pub outputs: Vec<OfferedOutput>,
+}
+
+/// One output of a stage.
+#[derive(Clone, Debug)]
+pub struct OfferedOutput {
+    /// As the plugin calls it; empty for the only one.
+    pub name: Arc<str>,
+    /// What each column is.
     pub columns: Vec<StageColumn>,
-    /// Names and types of the output columns.
+    /// Names and types of the columns.
     pub output: Vec<StepColumn>,
-    /// Positions of the key among the output columns.
+    /// Positions of the key among the columns.
     pub key: Vec<usize>,
 }
 

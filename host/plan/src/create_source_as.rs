@@ -26,6 +26,8 @@ pub struct CreateQueryPlan {
     /// The sink.
     pub source: Source,
     pub topic: TopicRequest,
+    /// Further sinks, of a stage that routes.
+    pub others: Vec<(Source, TopicRequest)>,
     pub plan: QueryPlan,
     /// Takes the place of an older query and source of this name.
     pub replaces: bool,
@@ -92,7 +94,7 @@ pub fn create_source_as(
         upgrade::check_upgrade(query, &plan)?;
     }
     let replaces = existing.is_some() && !already_exists;
-    let made = CreateQueryPlan { source, topic, plan, replaces, already_exists, policy_topics: Vec::new() };
+    let made = CreateQueryPlan { source, topic, others: Vec::new(), plan, replaces, already_exists, policy_topics: Vec::new() };
     if already_exists { Ok(made) } else { use_policy::give(ctx, &with.policy, made, &sources) }
 }
 

@@ -6,27 +6,25 @@ use calzone_sql::ast;
 use calzone_types::{Column, Namespace, Schema, Value};
 
 use crate::catalog::{Source, SourceKind};
-use crate::context::PlanContext;
+use crate::context::{PlanContext, StageOffer};
 use crate::create_source_as::CreateQueryPlan;
 use crate::error::{PlanError, Result};
 use crate::finish;
 use crate::names::{NamedSource, expect_source, is_reserved};
-use crate::plan::{Output, SinkOutput, SourceColumn, StageStep, Step, StepKind, StepOutput};
+use crate::plan::{Output, SinkOutput, SourceColumn, StageRoute, StageStep, Step, StepKind, StepOutput};
 use crate::rows;
 use crate::topic;
 use crate::use_policy::{self, PolicyClause};
 use crate::with_properties::{self, check_formats, default_key_format};
 
-/// Plans a stage between a stream and a sink, which is made unless it exists.
+/// Plans a stage between a stream and its sinks, which are made unless they exist.
 pub fn create_stage(ctx: &PlanContext, statement: &ast::CreateStage, text: &str, query_id: &str) -> Result<CreateQueryPlan> {
-    let [into] = statement.into.as_slice() else {
-        return Err(PlanError::at(statement.name.span, "A stage writes to exactly one stream. Make a stage for each sink."));
-    };
     let source = expect_source(ctx.catalog, &statement.from)?.clone();
     if source.kind == SourceKind::Table {
         let message = format!("{} is a table; a stage works on the rows of a stream.", source.name);
         return Err(PlanError::at(statement.from.span, message));
     }
+    check_grants(&statement.grants)?;
     let config = config(&statement.config)?;
     let named = NamedSource { alias: source.name.clone(), source: source.clone() };
     let input = declared_columns(rows::read(&named, false, rows::partitions_of(ctx, &source)).step, &source);
@@ -35,7 +33,19 @@ pub fn create_stage(ctx: &PlanContext, statement: &ast::CreateStage, text: &str,
         .plugins
         .stage(&statement.plugin.node, stage, &config, &statement.grants, &input.output.columns, &input.output.key)
         .map_err(|reason| PlanError::at(statement.plugin.span, reason))?;
-    let output = StepOutput { columns: offer.output, key: offer.key, is_table: false, window: source.window };
+    check_targets(statement, &offer)?;
+    let mut routes = Vec::with_capacity(offer.outputs.len());
+    let mut sinks = Vec::with_capacity(offer.outputs.len());
+    for (into, offered) in statement.into.iter().zip(offer.outputs) {
+        let output = StepOutput { columns: offered.output, key: offered.key, is_table: false, window: source.window };
+        let (sink, request) = sink_of(ctx, statement, into, &output, &source, text, query_id)?;
+        let value = (0..output.columns.len()).filter(|i| !output.key.contains(i)).collect();
+        let written =
+            SinkOutput { sink: sink.clone(), key: output.key.clone(), value, timestamp: None, materialize: false, writes: true };
+        routes.push(StageRoute { columns: offered.columns, output, sink: written });
+        sinks.push(((*sink).clone(), request));
+    }
+    let first = routes.remove(0);
     let root = Step {
         kind: StepKind::Stage(Box::new(StageStep {
             input,
@@ -44,34 +54,96 @@ pub fn create_stage(ctx: &PlanContext, statement: &ast::CreateStage, text: &str,
             stage: offer.stage,
             config,
             reads: offer.reads,
-            columns: offer.columns,
+            columns: first.columns,
+            others: routes,
+            key_value: statement.grants.iter().any(|g| g.kind == ast::GrantKind::KeyValue),
             revision_header: ctx.is_enabled("calzone.stage.revision.header", true)?,
         })),
-        output,
+        output: first.output,
     };
-    let key = root.output.key.clone();
-    let value: Vec<usize> = (0..root.output.columns.len()).filter(|i| !key.contains(i)).collect();
-    let column = |i: &usize, namespace| {
-        let c = &root.output.columns[*i];
+    let replaces = statement.or_replace && ctx.catalog.queries.contains_key(query_id);
+    let plan = finish::finish(root, Output::Sink(first.sink), std::slice::from_ref(&source), None)?;
+    let (written, topic) = sinks.remove(0);
+    let made = CreateQueryPlan {
+        source: written,
+        topic,
+        others: sinks,
+        plan,
+        replaces,
+        already_exists: false,
+        policy_topics: Vec::new(),
+    };
+    use_policy::give(ctx, &policy(statement)?, made, std::slice::from_ref(&source))
+}
+
+/// A stage may use what every guest may, and a store; the rest is for endpoints.
+fn check_grants(grants: &[ast::Grant]) -> Result<()> {
+    match grants.iter().find(|g| matches!(g.kind, ast::GrantKind::InsertOn(..) | ast::GrantKind::QueryOn(..))) {
+        Some(grant) => {
+            let message = "INSERT ON and QUERY ON are for endpoints: a stage's rows go where INTO says.";
+            Err(PlanError::at(grant.span, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// INTO must name a stream for each output, none twice.
+fn check_targets(statement: &ast::CreateStage, offer: &StageOffer) -> Result<()> {
+    let (into, outputs) = (&statement.into, &offer.outputs);
+    if into.len() != outputs.len() {
+        let names: Vec<&str> = outputs.iter().map(|o| &*o.name).filter(|name| !name.is_empty()).collect();
+        let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+        let (has, plural) = (outputs.len(), if outputs.len() == 1 { "" } else { "s" });
+        let message = format!(
+            "The stage has {has} output{plural}{names}, and INTO names {}: name a stream for each, in order.",
+            into.len()
+        );
+        let span = into.last().map_or(statement.name.span, |name| name.span);
+        return Err(PlanError::at(span, message));
+    }
+    for (i, name) in into.iter().enumerate() {
+        if into[..i].iter().any(|before| before.node == name.node) {
+            return Err(PlanError::at(
+                name.span,
+                format!("INTO names {} twice; each output has a stream of its own.", name.node),
+            ));
+        }
+    }
+    if into.len() > 1
+        && let Some(topic) = statement.properties.iter().find(|p| p.name.node.eq_ignore_ascii_case("KAFKA_TOPIC"))
+    {
+        let message =
+            "KAFKA_TOPIC names one topic, and this stage writes several: leave it out, and each topic is named like its stream.";
+        return Err(PlanError::at(topic.name.span, message));
+    }
+    Ok(())
+}
+
+/// The stream that an output is written to, there already or made now, and its topic.
+fn sink_of(
+    ctx: &PlanContext,
+    statement: &ast::CreateStage,
+    into: &ast::Name,
+    output: &StepOutput,
+    source: &Source,
+    text: &str,
+    query_id: &str,
+) -> Result<(Arc<Source>, topic::TopicRequest)> {
+    let column = |i: usize, namespace| {
+        let c = &output.columns[i];
         Column { name: c.name.clone(), ty: c.ty.clone(), namespace }
     };
-    let keys = key.iter().map(|i| column(i, Namespace::Key));
-    let schema = Schema::new(keys.chain(value.iter().map(|i| column(i, Namespace::Value))));
+    let keys = output.key.iter().map(|&i| column(i, Namespace::Key));
+    let values = (0..output.columns.len()).filter(|i| !output.key.contains(i)).map(|i| column(i, Namespace::Value));
+    let schema = Schema::new(keys.chain(values));
     if let Some(reserved) = schema.columns.iter().find(|c| is_reserved(&c.name)) {
         let message = format!("The stage gives a column {}, which is the name of a pseudo column.", reserved.name);
         return Err(PlanError::at(statement.plugin.span, message));
     }
-    let existing = ctx.catalog.sources.get(&into.node).filter(|_| !statement.or_replace);
-    let (sink, topic) = match existing {
-        Some(sink) => existing_sink(ctx, sink, &schema, into)?,
-        None => new_sink(ctx, statement, into, schema, &source, text, query_id)?,
-    };
-    let replaces = statement.or_replace && ctx.catalog.queries.contains_key(query_id);
-    let sink_output = SinkOutput { sink: sink.clone(), key, value, timestamp: None, materialize: false, writes: true };
-    let plan = finish::finish(root, Output::Sink(sink_output), std::slice::from_ref(&source), None)?;
-    let made =
-        CreateQueryPlan { source: (*sink).clone(), topic, plan, replaces, already_exists: false, policy_topics: Vec::new() };
-    use_policy::give(ctx, &policy(statement)?, made, std::slice::from_ref(&source))
+    match ctx.catalog.sources.get(&into.node).filter(|_| !statement.or_replace) {
+        Some(sink) => existing_sink(ctx, sink, &schema, into),
+        None => new_sink(ctx, statement, into, schema, source, text, query_id),
+    }
 }
 
 /// The policy that ON ERROR or WITH names.

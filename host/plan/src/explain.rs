@@ -87,7 +87,11 @@ fn step(text: &mut String, depth: usize, s: &Step) {
             };
             format!("{} {:?} {how}", join.name, join.kind)
         }
-        StepKind::Stage(stage) => format!("Stage {} of plugin {}", stage.name, stage.plugin),
+        StepKind::Stage(stage) => {
+            let store = if stage.key_value { ", with a store" } else { "" };
+            let others: Vec<String> = stage.others.iter().map(|o| format!(", and into {}", o.sink.sink.name)).collect();
+            format!("Stage {} of plugin {}{store}{}", stage.name, stage.plugin, others.concat())
+        }
     };
     line(text, depth, &what, Some(&s.output));
     inputs(s).into_iter().for_each(|input| step(text, depth + 1, input));

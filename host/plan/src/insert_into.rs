@@ -71,6 +71,7 @@ pub fn insert_into(ctx: &PlanContext, statement: &ast::InsertInto, _text: &str, 
     let made = CreateQueryPlan {
         source: (*sink).clone(),
         topic,
+        others: Vec::new(),
         plan,
         replaces: false,
         already_exists: false,

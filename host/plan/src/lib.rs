@@ -62,7 +62,7 @@ pub use alter_source::alter_source;
 pub use assert_source::assert_source;
 pub use catalog::{Catalog, KeyWindow, Source, SourceKind, TimestampColumn, WindowType};
 pub use constant::constant;
-pub use context::{PlanContext, PluginLookup, StageOffer, TopicLookup};
+pub use context::{OfferedOutput, PlanContext, PluginLookup, StageOffer, TopicLookup};
 pub use create_error_policy::create_error_policy;
 pub use create_function::create_function;
 pub use create_source::{CreateSourcePlan, create_source};

@@ -222,8 +222,29 @@ pub struct StageStep {
     pub reads: Vec<usize>,
     /// Each output column: an input column that passes by, or the guest's n-th.
     pub columns: Vec<StageColumn>,
+    /// Its further outputs; the first is the step's own.
+    pub others: Vec<StageRoute>,
+    /// Keep a store of the guest's own, named `Stage-<name>-KeyValue`.
+    pub key_value: bool,
     /// Write `calzone.revision` headers.
     pub revision_header: bool,
+}
+
+impl StageStep {
+    /// Name of the guest's store.
+    pub fn store_name(&self) -> String {
+        format!("Stage-{}-KeyValue", self.name)
+    }
+}
+
+/// A further output of a stage, with a sink of its own.
+#[derive(Clone, Debug)]
+pub struct StageRoute {
+    /// As [`StageStep::columns`].
+    pub columns: Vec<StageColumn>,
+    pub output: StepOutput,
+    /// Positions are in this output's columns.
+    pub sink: SinkOutput,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use calzone_functions::{FunctionDefinition, Registry};
 use calzone_plan::catalog::QueryInfo;
 use calzone_plan::plan::{Output, StageColumn, StepColumn};
 use calzone_plan::{
-    Catalog, CreateQueryPlan, PlanContext, PlanError, PluginLookup, PullQuery, QueryPlan, StageOffer, TopicLookup, TopicRequest,
+    Catalog, CreateQueryPlan, OfferedOutput, PlanContext, PlanError, PluginLookup, PullQuery, QueryPlan, StageOffer, TopicLookup,
+    TopicRequest,
 };
 use calzone_sql::ast::{Grant, Parsed, SourceKind, Statement};
 use calzone_types::SqlType;
@@ -107,7 +108,8 @@ impl PluginLookup for Plugins {
         let mut output = input[..2].to_vec();
         output.push(StepColumn { name: "UPPER".into(), ty: SqlType::Varchar });
         let columns = vec![StageColumn::PassThrough(0), StageColumn::PassThrough(1), StageColumn::Guest(0)];
-        Ok(StageOffer { stage: "upper".into(), reads: vec![1], columns, output, key: key.to_vec() })
+        let only = OfferedOutput { name: "".into(), columns, output, key: key.to_vec() };
+        Ok(StageOffer { stage: "upper".into(), reads: vec![1], outputs: vec![only] })
     }
 
     fn function(&self, plugin: &str, _: Option<&str>) -> Result<FunctionDefinition, String> {

@@ -12,6 +12,7 @@ use calzone_types::{SqlType, Value, column_from_values, value_at};
 use crate::columns::{Buffers, decode, encode, nulls};
 use crate::component::{Code, Component, refusal};
 use crate::fault::Fault;
+use crate::http::Place;
 use crate::instance::{Grants, Instance};
 use crate::signature::SignatureText;
 use crate::{SandboxError, v1};
@@ -24,6 +25,7 @@ const RESULT: u8 = 4;
 /// One use of an aggregate function: an instance of its component, bound to argument types and literals.
 pub struct AggregateInstance {
     code: Arc<Code>,
+    http: Vec<Place>,
     aggregates: v1::Aggregates,
     bind: v1::Bind,
     literal_types: Vec<String>,
@@ -72,6 +74,7 @@ impl Component {
         }
         let instance = AggregateInstance {
             code: self.code.clone(),
+            http: grants.http.clone(),
             aggregates: aggregates.clone(),
             bind: v1::Bind {
                 function: described.name.clone(),
@@ -130,6 +133,7 @@ impl AggregateInstance {
 
     fn start(&self) -> Result<Instance, Fault> {
         let mut instance = self.code.start()?;
+        instance.allow_http(&self.http);
         self.aggregates.bind(&mut instance, &self.bind, &self.literal_types, &self.literals)?;
         Ok(instance)
     }
@@ -213,6 +217,7 @@ impl AggregateInstance {
         until: &mut Option<Instant>,
         results: &mut Vec<ArrayRef>,
     ) -> Result<(), StepFault> {
+        let started = Instant::now();
         let fault = match self.attempt(states, steps, rows, arguments) {
             Ok(column) => {
                 results.push(column);
@@ -221,13 +226,17 @@ impl AggregateInstance {
             Err(Attempt::Step(step, message)) => return Err((first + step, message)),
             Err(Attempt::Fault(fault)) => fault,
         };
+        self.code.watch.call_failed(&fault, started.elapsed());
         if steps.len() <= 1 {
+            self.code.watch.records_failed(1, &fault);
             return Err((first, fault.to_string()));
         }
         let isolation_ms = self.code.limits.isolation_ms;
         let until_time = *until.get_or_insert_with(|| Instant::now() + Duration::from_millis(isolation_ms));
         if Instant::now() > until_time {
-            return Err((first, Fault::Isolation(isolation_ms).to_string()));
+            let fault = Fault::Isolation(isolation_ms);
+            self.code.watch.records_failed(steps.len(), &fault);
+            return Err((first, fault.to_string()));
         }
         let (front, back) = steps.split_at(steps.len() / 2);
         self.run(states, front, first, (rows, arguments), until, results)?;
@@ -291,7 +300,7 @@ impl Aggregate for AggregateInstance {
             let answered = self.aggregates.merge(instance, &encoded[0], &encoded[1])?;
             decode([&SqlType::Bytes], 1, vec![answered]).map_err(Fault::Answer)
         });
-        let columns = merged.map_err(|fault| fault.to_string())?;
+        let columns = merged.map_err(|fault| self.code.named("function", &self.bind.function, fault.to_string()))?;
         Ok(columns.first().map_or(Value::Null, |column| value_at(column.as_ref(), 0)))
     }
 
@@ -321,7 +330,8 @@ impl Aggregate for AggregateInstance {
             encode(column, &mut buffers).map_err(at_first)?;
         }
         let mut results = Vec::new();
-        self.run(states, steps, 0, (rows, &buffers), &mut None, &mut results)?;
+        self.run(states, steps, 0, (rows, &buffers), &mut None, &mut results)
+            .map_err(|(step, message)| (step, self.code.named("function", &self.bind.function, message)))?;
         match results.as_slice() {
             [one] => Ok(one.clone()),
             several => {

@@ -227,12 +227,17 @@ fn compile_child(arguments: &[String]) -> Result<(), (u8, String)> {
     limit(libc::RLIMIT_CPU, number(cpu)?).map_err(failed)?;
     limit(libc::RLIMIT_FSIZE, number(size)?).map_err(failed)?;
     limit(libc::RLIMIT_CORE, 0).map_err(failed)?;
-    // SAFETY: setpriority has no preconditions. Without lower priority it works all the same.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, CHILD_NICE) };
+    give_way();
     let bytes = fs::read(input).map_err(|e| failed(format!("{input}: {e}")))?;
-    let engine = new_engine().map_err(|e| failed(e.to_string()))?;
+    let engine = new_engine(Limits::default().stack_bytes).map_err(|e| failed(e.to_string()))?;
     let compiled = engine.precompile_component(&bytes).map_err(|e| (EXIT_REJECTED, format!("{e:#}")))?;
     fs::write(output, compiled).map_err(|e| failed(format!("{output}: {e}")))
+}
+
+/// Lowers the priority of the calling thread, for good. Without that it works all the same.
+pub(crate) fn give_way() {
+    // SAFETY: setpriority has no preconditions. On Linux, process 0 means the calling thread.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, CHILD_NICE) };
 }
 
 fn limit(resource: libc::__rlimit_resource_t, value: u64) -> Result<(), String> {

@@ -1,7 +1,9 @@
 //! Loaded components, and the sandbox that loads them.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
@@ -11,10 +13,12 @@ use crate::compile::Compiler;
 use crate::describe::{Capability, Description, EndpointDescription};
 use crate::engine::{new_engine, start_clock};
 use crate::fault::Fault;
-use crate::instance::{Guest, Instance};
+use crate::http::Outbound;
+use crate::instance::{Grants, Guest, Instance};
 use crate::limits::Limits;
 use crate::validate::{is_wasi, validate};
 use crate::wasi_http::{self, Handler};
+use crate::watch::{FaultListener, Watch};
 use crate::{SandboxError, v1};
 
 /// Loads components. Cheap to clone; one for the whole server.
@@ -32,6 +36,8 @@ pub struct SandboxOptions {
     /// the server itself.
     pub compiler: PathBuf,
     pub limits: Limits,
+    /// Sends the requests of guests; without it none can.
+    pub outbound: Option<Arc<dyn Outbound>>,
 }
 
 struct Shared {
@@ -39,9 +45,14 @@ struct Shared {
     compiler: Compiler,
     linker: Linker<Guest>,
     limits: Arc<Limits>,
+    outbound: Option<Arc<dyn Outbound>>,
+    uploading: Mutex<()>,
+    /// Instances there are, by plugin.
+    live: Mutex<HashMap<String, Arc<AtomicUsize>>>,
 }
 
-/// A component that was checked, compiled and asked what is in it.
+/// A component that was checked, compiled and asked what is in it. Clones share the code.
+#[derive(Clone)]
 pub struct Component {
     /// Name of the plugin it was loaded as.
     pub plugin: Arc<str>,
@@ -56,10 +67,17 @@ pub struct Component {
 }
 
 /// What instances are made of.
+#[derive(Clone)]
 pub(crate) struct Code {
     pub(crate) plugin: Arc<str>,
     pub(crate) instance: InstancePre<Guest>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) watch: Watch,
+    /// Plugin and revision, if errors are to name them.
+    pub(crate) label: Option<Arc<str>>,
+    pub(crate) outbound: Option<Arc<dyn Outbound>>,
+    /// How many instances of the plugin there are in this server.
+    pub(crate) live: Arc<AtomicUsize>,
     pub(crate) functions: Option<v1::ScalarFunctions>,
     pub(crate) table_functions: Option<v1::TableFunctions>,
     pub(crate) aggregates: Option<v1::Aggregates>,
@@ -70,28 +88,71 @@ pub(crate) struct Code {
 }
 
 impl Code {
+    /// An error's text with the names of who failed.
+    pub(crate) fn named(&self, kind: &str, item: &str, message: String) -> String {
+        match &self.label {
+            Some(label) => format!("plugin {label}, {kind} {item}: {message}"),
+            None => message,
+        }
+    }
+
     pub(crate) fn start(&self) -> Result<Instance, Fault> {
-        Instance::start(self.plugin.clone(), &self.instance, &self.limits, self.handler.is_some())
+        Instance::start(self)
     }
 }
 
 impl Sandbox {
     /// Starts the engine and its clock. Fails if the cache directory cannot be used.
     pub fn new(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
-        let engine = new_engine()?;
+        let engine = new_engine(options.limits.stack_bytes)?;
         start_clock(&engine)?;
         let compiler = Compiler::new(options.cache_dir, options.compiler, &engine)?;
         let linker = v1::linker(&engine)?;
-        Ok(Sandbox { shared: Arc::new(Shared { engine, compiler, linker, limits: Arc::new(options.limits) }) })
+        let limits = Arc::new(options.limits);
+        Ok(Sandbox {
+            shared: Arc::new(Shared {
+                engine,
+                compiler,
+                linker,
+                limits,
+                outbound: options.outbound,
+                uploading: Mutex::default(),
+                live: Mutex::default(),
+            }),
+        })
     }
 
     /// Checks, compiles (or takes from the cache) and describes a component, under the limits. Takes as long as they
     /// allow: call it from a thread that may block.
     pub fn load(&self, plugin: &str, bytes: &[u8]) -> Result<Arc<Component>, SandboxError> {
+        self.load_within(plugin, bytes, &self.shared.limits)
+    }
+
+    /// The limits of a component that has none of its own.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.shared.limits
+    }
+
+    /// As [`Sandbox::load_within`], for bytes that nobody knows yet: one upload at a time, on a thread that gives way to
+    /// those of queries. A component that takes all the time it may to describe itself takes it from no query.
+    pub fn load_upload(&self, plugin: &str, bytes: &[u8], limits: &Arc<Limits>) -> Result<Arc<Component>, SandboxError> {
+        let _one_at_a_time = self.shared.uploading.lock().unwrap_or_else(PoisonError::into_inner);
+        std::thread::scope(|scope| {
+            let loading = std::thread::Builder::new().name("upload".to_owned()).spawn_scoped(scope, || {
+                crate::compile::give_way();
+                self.load_within(plugin, bytes, limits)
+            });
+            let loading = loading.map_err(|e| SandboxError::Internal(format!("no thread for the upload: {e}")))?;
+            loading.join().unwrap_or_else(|_| Err(SandboxError::Internal("checking the component panicked".to_owned())))
+        })
+    }
+
+    /// As [`Sandbox::load`], under these limits, which the component keeps.
+    pub fn load_within(&self, plugin: &str, bytes: &[u8], limits: &Arc<Limits>) -> Result<Arc<Component>, SandboxError> {
         let shared = &self.shared;
-        let surface = validate(bytes, &shared.limits)?;
+        let surface = validate(bytes, limits)?;
         let sha256: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-        let compiled = shared.compiler.compile(&shared.engine, &sha256, bytes, &shared.limits)?;
+        let compiled = shared.compiler.compile(&shared.engine, &sha256, bytes, limits)?;
         let mut linker = shared.linker.clone();
         let is_handler = surface.exports.iter().any(|e| wasi_http::is_handler(e));
         if is_handler {
@@ -114,10 +175,23 @@ impl Sandbox {
             has(v1::ERROR_POLICIES).then(|| v1::ErrorPolicies::find(&instance)).transpose().map_err(other_world)?;
         let endpoints = has(v1::ENDPOINTS).then(|| v1::Endpoints::find(&instance)).transpose().map_err(other_world)?;
         let handler = is_handler.then(|| Handler::find(&instance)).transpose().map_err(other_world)?;
-        let limits = shared.limits.clone();
-        let plugin = plugin.into();
-        let code =
-            Code { plugin, instance, limits, functions, table_functions, aggregates, stages, endpoints, handler, error_policies };
+        let live = shared.live.lock().unwrap_or_else(PoisonError::into_inner).entry(plugin.to_owned()).or_default().clone();
+        let code = Code {
+            plugin: plugin.into(),
+            instance,
+            limits: limits.clone(),
+            watch: Watch::default(),
+            label: None,
+            outbound: shared.outbound.clone(),
+            live,
+            functions,
+            table_functions,
+            aggregates,
+            stages,
+            endpoints,
+            handler,
+            error_policies,
+        };
         let description = describe(&code, &surface.imports)?;
         let imports = surface.imports.into_iter().filter(|i| *i != v1::IMPORTS[0]).collect();
         Ok(Arc::new(Component {
@@ -181,26 +255,31 @@ pub(crate) fn refusal(what: &str, fault: &Fault) -> SandboxError {
 impl Component {
     /// The same component with other limits, for uses made from now on.
     pub fn with_limits(&self, limits: Limits) -> Component {
-        let code = Code {
-            plugin: self.code.plugin.clone(),
-            instance: self.code.instance.clone(),
-            limits: Arc::new(limits),
-            functions: self.code.functions.clone(),
-            table_functions: self.code.table_functions.clone(),
-            aggregates: self.code.aggregates.clone(),
-            stages: self.code.stages.clone(),
-            error_policies: self.code.error_policies.clone(),
-            endpoints: self.code.endpoints.clone(),
-            handler: self.code.handler.clone(),
-        };
-        Component {
-            plugin: self.plugin.clone(),
-            sha256: self.sha256.clone(),
-            bytes: self.bytes,
-            description: self.description.clone(),
-            imports: self.imports.clone(),
-            code: Arc::new(code),
-        }
+        self.with_code(Code { limits: Arc::new(limits), ..(*self.code).clone() })
+    }
+
+    /// The same component, whose uses made from now on tell `listener` of their faults.
+    pub fn watched_by(&self, listener: Arc<dyn FaultListener>) -> Component {
+        self.with_code(Code { watch: Watch::new(listener), ..(*self.code).clone() })
+    }
+
+    /// The same component, whose uses made from now on name `label` (plugin and revision) and themselves in every error.
+    pub fn labelled(&self, label: &str) -> Component {
+        self.with_code(Code { label: Some(label.into()), ..(*self.code).clone() })
+    }
+
+    /// The same component, whose uses made from now on can send no requests.
+    pub fn without_outbound(&self) -> Component {
+        self.with_code(Code { outbound: None, ..(*self.code).clone() })
+    }
+
+    fn with_code(&self, code: Code) -> Component {
+        Component { code: Arc::new(code), ..self.clone() }
+    }
+
+    /// Does the component import nothing but what is granted?
+    pub fn check_grants(&self, grants: &Grants) -> Result<(), SandboxError> {
+        grants.check(&self.imports)
     }
 
     pub fn limits(&self) -> &Limits {

@@ -118,6 +118,10 @@ pub enum Capability {
     Clock,
     /// Lines in the server's log.
     Log,
+    /// A store of its own.
+    KeyValue,
+    /// Requests to a place.
+    Http,
     /// Writing rows to the streams and tables named in the grant; for endpoints.
     Insert,
     /// Asking the tables and streams named in the grant; for endpoints.
@@ -131,6 +135,8 @@ impl fmt::Display for Capability {
             Capability::Random => "RANDOM",
             Capability::Clock => "CLOCK",
             Capability::Log => "LOG",
+            Capability::KeyValue => "KEY VALUE",
+            Capability::Http => "HTTP TO 'host:port'",
             Capability::Insert => "INSERT ON STREAM …",
             Capability::Query => "QUERY ON TABLE …",
         })

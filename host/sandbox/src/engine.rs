@@ -5,13 +5,13 @@ use std::time::Duration;
 use wasmtime::{Config, Engine, EngineWeak};
 
 use crate::SandboxError;
-use crate::limits::{STACK_BYTES, TICK_MS};
+use crate::limits::TICK_MS;
 
 /// The engine of the server and of the compiling process. Both must be set up alike: a file compiled for another
-/// configuration is refused when it is loaded.
-pub(crate) fn new_engine() -> Result<Engine, SandboxError> {
+/// configuration is refused when it is loaded; the stack's size is not part of that.
+pub(crate) fn new_engine(stack_bytes: usize) -> Result<Engine, SandboxError> {
     let mut config = Config::new();
-    config.wasm_component_model(true).epoch_interruption(true).max_wasm_stack(STACK_BYTES);
+    config.wasm_component_model(true).epoch_interruption(true).max_wasm_stack(stack_bytes);
     // Guests are stripped and errors name plugin, function and row: a trace of addresses would tell nobody anything.
     config.wasm_backtrace_max_frames(None);
     Engine::new(&config).map_err(|e| SandboxError::Internal(format!("the WebAssembly engine does not start: {e:#}")))

@@ -102,7 +102,8 @@ impl ErrorPolicyInstance {
             return Vec::new();
         }
         let isolation_ms = self.code.limits.isolation_ms;
-        let pieces = isolate(0..failures.len(), isolation_ms, |part| self.attempt(&failures[part]));
+        let watch = self.code.watch.clone();
+        let pieces = isolate(0..failures.len(), isolation_ms, &watch, |part| self.attempt(&failures[part]));
         let mut decisions = Vec::with_capacity(failures.len());
         for (part, piece) in pieces {
             match piece {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::limits::{Limits, STACK_BYTES};
+use crate::limits::Limits;
 
 /// Why a call with a batch gave no answer. The row that it is narrowed down to fails with this text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum Fault {
     Deadline(u64, TimeLimit),
     #[error("the plugin needs more than {0} bytes of memory (memory_bytes)")]
     Memory(usize),
-    #[error("the plugin needs more than {0} bytes of stack")]
+    #[error("the plugin needs more than {0} bytes of stack (stack_bytes)")]
     Stack(usize),
     #[error("the plugin's answer has more than {0} bytes (output_bytes)")]
     Output(usize),
@@ -81,7 +81,7 @@ impl Fault {
         let trap = error.downcast_ref::<wasmtime::Trap>();
         match trap {
             Some(wasmtime::Trap::Interrupt) => return Fault::Deadline(time.milliseconds(limits), time),
-            Some(wasmtime::Trap::StackOverflow) => return Fault::Stack(STACK_BYTES),
+            Some(wasmtime::Trap::StackOverflow) => return Fault::Stack(limits.stack_bytes),
             _ => {}
         }
         // A guest whose memory does not grow mostly panics or gives up: the cause is more use than the effect.

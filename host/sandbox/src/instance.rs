@@ -1,25 +1,33 @@
 //! One instance of a component, with its limits.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use wasmtime::component::{Instance as Linked, InstancePre};
+use wasmtime::component::Instance as Linked;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
+use crate::component::Code;
 use crate::endpoint::EndpointGuest;
 use crate::engine::ticks;
 use crate::fault::{Fault, TimeLimit};
+use crate::http::{Outbound, Place};
+use crate::key_value::{KeyValue, LentStore};
 use crate::limits::Limits;
 use crate::seed::RowSeeds;
 use crate::wasi_http::Http;
 use crate::{Capability, SandboxError, v1};
 
 /// What a statement grants to a component.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     pub random: bool,
     pub clock: bool,
     pub log: bool,
+    /// Of stages only.
+    pub key_value: bool,
+    /// Places that may be asked by HTTP.
+    pub http: Vec<Place>,
     /// Some INSERT ON; what it names is checked call by call.
     pub insert: bool,
     /// Some QUERY ON.
@@ -32,6 +40,8 @@ impl Grants {
             Capability::Random => self.random,
             Capability::Clock => self.clock,
             Capability::Log => self.log,
+            Capability::KeyValue => self.key_value,
+            Capability::Http => !self.http.is_empty(),
             Capability::Insert => self.insert,
             Capability::Query => self.query,
         }
@@ -53,16 +63,72 @@ pub(crate) struct Guest {
     pub(crate) plugin: Arc<str>,
     /// Of the rows of the call in progress; None while there are no rows.
     pub(crate) seeds: Option<RowSeeds>,
+    /// The guest's own store, during a call.
+    pub(crate) store: Option<LentStore>,
+    pub(crate) outbound: HttpAccess,
     /// What the guest said before it trapped.
     pub(crate) reported: Option<String>,
     pub(crate) log_lines_left: u32,
     pub(crate) log_lines_dropped: u64,
     pub(crate) message_bytes: usize,
+    call: CallTime,
     /// What an endpoint's instance has besides.
     pub(crate) endpoint: Option<EndpointGuest>,
     /// What a standard HTTP handler has while it works on a request.
     pub(crate) http: Option<Box<Http>>,
     used: Used,
+    _counted: Counted,
+}
+
+/// What a guest may do by HTTP.
+pub(crate) struct HttpAccess {
+    pub(crate) granted: Vec<Place>,
+    pub(crate) outbound: Option<Arc<dyn Outbound>>,
+    pub(crate) request_ms: u64,
+    /// Of the time for all requests of the call.
+    pub(crate) left: Duration,
+    pub(crate) bytes_max: usize,
+}
+
+/// The time of the call in progress.
+struct CallTime {
+    began: Instant,
+    limit_ms: u64,
+    /// In the host, waiting for others: not the guest's.
+    paused: Duration,
+}
+
+impl Guest {
+    /// Takes time that the guest waited out of its call's. Gives the milliseconds that are left.
+    pub(crate) fn pause(&mut self, waited: Duration) -> u64 {
+        self.call.paused += waited;
+        let used = self.call.began.elapsed().saturating_sub(self.call.paused);
+        self.call.limit_ms.saturating_sub(u64::try_from(used.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn store_bytes(&self) -> usize {
+        self.used.limits.store_bytes
+    }
+}
+
+/// One of a plugin's instances, as long as it lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(live: &Arc<AtomicUsize>, limit: usize) -> Result<Counted, Fault> {
+        // Not exact when several begin at once: one of them may be refused too soon.
+        if live.fetch_add(1, Ordering::Relaxed) >= limit {
+            live.fetch_sub(1, Ordering::Relaxed);
+            return Err(Fault::Start(format!("it has {limit} instances already (instances)")));
+        }
+        Ok(Counted(live.clone()))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Guest {
@@ -127,24 +193,30 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// `is_handler`: with what a standard HTTP handler may ask for already while it starts.
-    pub(crate) fn start(
-        plugin: Arc<str>,
-        component: &InstancePre<Guest>,
-        limits: &Arc<Limits>,
-        is_handler: bool,
-    ) -> Result<Instance, Fault> {
+    pub(crate) fn start(code: &Code) -> Result<Instance, Fault> {
+        let (component, limits) = (&code.instance, &code.limits);
+        let counted = Counted::new(&code.live, limits.instances)?;
         let used = Used { limits: limits.clone(), memory_bytes: 0, memory_denied: false };
         let guest = Guest {
-            plugin,
+            plugin: code.plugin.clone(),
             seeds: None,
+            store: None,
+            outbound: HttpAccess {
+                granted: Vec::new(),
+                outbound: code.outbound.clone(),
+                request_ms: limits.http_ms,
+                left: Duration::ZERO,
+                bytes_max: limits.http_bytes,
+            },
+            call: CallTime { began: Instant::now(), limit_ms: 0, paused: Duration::ZERO },
             reported: None,
             log_lines_left: limits.log_lines,
             log_lines_dropped: 0,
             message_bytes: limits.message_bytes,
             endpoint: None,
-            http: is_handler.then(Http::new),
+            http: code.handler.is_some().then(Http::new),
             used,
+            _counted: counted,
         };
         let mut store = Store::new(component.engine(), guest);
         store.limiter(|guest| &mut guest.used);
@@ -175,6 +247,8 @@ impl Instance {
         let guest = self.store.data_mut();
         guest.log_lines_left = guest.used.limits.log_lines;
         let milliseconds = time.milliseconds(&guest.used.limits);
+        guest.call = CallTime { began: Instant::now(), limit_ms: milliseconds, paused: Duration::ZERO };
+        guest.outbound.left = Duration::from_millis(guest.used.limits.http_batch_ms);
         self.store.set_epoch_deadline(ticks(milliseconds));
         let start = Instant::now();
         let result = call(&mut self.store);
@@ -206,6 +280,27 @@ impl Instance {
 
     pub(crate) fn set_seeds(&mut self, seeds: RowSeeds) {
         self.store.data_mut().seeds = Some(seeds);
+    }
+
+    /// From now on requests may go to these places.
+    pub(crate) fn allow_http(&mut self, granted: &[Place]) {
+        self.store.data_mut().outbound.granted = granted.to_vec();
+    }
+
+    /// Lends the guest its store for a call.
+    pub(crate) fn lend_store(&mut self, store: Option<Box<dyn KeyValue>>) {
+        self.store.data_mut().store = store.map(LentStore::new);
+    }
+
+    /// Takes the store back, with what the call wrote or without. The fault is the store's own.
+    pub(crate) fn take_store(&mut self, keep: bool) -> (Option<Box<dyn KeyValue>>, Result<(), Fault>) {
+        match self.store.data_mut().store.take() {
+            None => (None, Ok(())),
+            Some(lent) => {
+                let (store, result) = lent.give_back(keep);
+                (Some(store), result)
+            }
+        }
     }
 
     fn warn_of_dropped_lines(&mut self) {

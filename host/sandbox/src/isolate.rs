@@ -4,17 +4,32 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::fault::Fault;
+use crate::watch::Watch;
 
 /// A run of rows with its answer, or one row (after a timeout: several) with its fault.
 pub(crate) type Piece<T> = (Range<usize>, Result<T, Fault>);
 
 /// Asks `attempt` for all of `rows`; where it fails, for the halves, and so on, until a single row fails. Pieces come in
-/// row order and cover all rows.
+/// row order and cover all rows. `watch` is told what failed and what it cost.
 pub(crate) fn isolate<T>(
     rows: Range<usize>,
     isolation_ms: u64,
+    watch: &Watch,
     mut attempt: impl FnMut(Range<usize>) -> Result<T, Fault>,
 ) -> Vec<Piece<T>> {
+    let pieces = halve(rows, isolation_ms, |part| {
+        let start = Instant::now();
+        attempt(part).inspect_err(|fault| watch.call_failed(fault, start.elapsed()))
+    });
+    for (part, result) in &pieces {
+        if let Err(fault) = result {
+            watch.records_failed(part.len(), fault);
+        }
+    }
+    pieces
+}
+
+fn halve<T>(rows: Range<usize>, isolation_ms: u64, mut attempt: impl FnMut(Range<usize>) -> Result<T, Fault>) -> Vec<Piece<T>> {
     let first = attempt(rows.clone());
     if first.is_ok() || rows.len() <= 1 {
         return vec![(rows, first)];
@@ -47,7 +62,7 @@ mod tests {
     #[test]
     fn only_the_guilty_rows_fail() {
         let guilty = [3, 4, 9];
-        let pieces = isolate(0..10, 1_000, |part| {
+        let pieces = isolate(0..10, 1_000, &Watch::default(), |part| {
             if guilty.iter().any(|g| part.contains(g)) { Err(Fault::Error("no".to_owned())) } else { Ok(part) }
         });
         let failed: Vec<usize> = pieces.iter().filter(|p| p.1.is_err()).flat_map(|p| p.0.clone()).collect();
@@ -57,6 +72,6 @@ mod tests {
 
     #[test]
     fn no_row_is_an_attempt_too() {
-        assert_eq!(isolate(0..0, 1, |_| Ok(())).len(), 1);
+        assert_eq!(isolate(0..0, 1, &Watch::default(), |_| Ok(())).len(), 1);
     }
 }

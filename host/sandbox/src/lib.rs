@@ -4,11 +4,12 @@
 //! [`compile`] has a child process compile them, under limits, into a cache; [`describe`] asks the component what is in it;
 //! [`component`] keeps all that, and makes instances: [`scalar`] functions, [`aggregate`] functions and [`stage`]s, which see batches of [`columns`],
 //! [`endpoint`]s, which see HTTP requests, and [`error_policy`]s, which see failures.
-//! Everything is bounded by [`limits`], and a component gets no capability that is not in its [`Grants`].
+//! Everything is bounded by [`limits`], and a component gets no capability that is not in its [`Grants`]: a store of its own
+//! ([`KeyValue`]) and the way out ([`http`]) among them.
 //!
 //! There is one module per version of the interface (`wit/`): [`v1`] alone knows the types generated from `wit/v1`.
 //!
-//! This crate knows nothing of queries, statements, topics' contents or HTTP.
+//! This crate knows nothing of queries, statements or what topics hold, and opens no connection.
 
 pub mod aggregate;
 pub mod columns;
@@ -21,8 +22,10 @@ pub mod engine;
 pub mod error;
 pub mod error_policy;
 pub mod fault;
+pub mod http;
 pub mod instance;
 pub mod isolate;
+mod key_value;
 pub mod limits;
 pub mod scalar;
 pub mod seed;
@@ -32,6 +35,7 @@ pub mod v1;
 pub mod validate;
 mod wasi;
 mod wasi_http;
+mod watch;
 
 pub use aggregate::AggregateInstance;
 pub use compile::compile_child_main;
@@ -44,7 +48,10 @@ pub use endpoint::{DataAccess, DataError, Endpoint, HttpRequest, HttpResponse, P
 pub use error::SandboxError;
 pub use error_policy::{ErrorPolicyInstance, PolicyDecision, PolicyFailure};
 pub use fault::Fault;
+pub use http::{Outbound, Place};
 pub use instance::Grants;
-pub use limits::Limits;
+pub use key_value::KeyValue;
+pub use limits::{LIMITS, LimitSetting, Limits};
 pub use scalar::ScalarInstance;
-pub use stage::{StageAnswer, StageBatch, StageColumn, StageInstance, StagePlan, StageSource};
+pub use stage::{StageAnswer, StageBatch, StageColumn, StageInstance, StageOutput, StagePlan, StageRows, StageSource};
+pub use watch::FaultListener;

@@ -50,15 +50,27 @@ pub struct Limits {
     pub core_instances: usize,
     /// Linear memories of one instance of a component.
     pub memories: usize,
+    /// Instances of the plugin at one time in a server. Each task of a query has one for each call and each stage.
+    pub instances: usize,
+    /// Bytes of stack of a guest. Of the server, not of a plugin: it is a setting of the engine, and a thread of the server
+    /// has 2 MiB, of which the host needs some.
+    pub stack_bytes: usize,
+    /// Bytes of keys and values that a call may write to the store of its own (KEY VALUE), and that a scan may give at once.
+    pub store_bytes: usize,
+    /// Milliseconds that a request (HTTP) may take.
+    pub http_ms: u64,
+    /// Milliseconds that all requests of a call with a batch may take together. This does not count as `batch_ms`.
+    pub http_batch_ms: u64,
+    /// Bytes of an answer to a request.
+    pub http_bytes: usize,
     /// Lines that a call may log; the rest is dropped and counted.
     pub log_lines: u32,
     /// Bytes of one logged line, and of the text of one error.
     pub message_bytes: usize,
 }
 
-/// Bytes of stack of a guest. The same for all, as it is a setting of the engine. Well below the 2 MiB that a thread of
-/// the server has, of which the host needs some.
-pub const STACK_BYTES: usize = 512 << 10;
+/// The most that `stack_bytes` may be.
+pub const STACK_BYTES_MAX: usize = 1 << 20;
 
 /// Milliseconds between ticks of the clock that deadlines are counted by; a deadline is met that exactly.
 pub const TICK_MS: u64 = 10;
@@ -108,9 +120,98 @@ impl Default for Limits {
             tables: 200,
             core_instances: 200,
             memories: 20,
+            instances: 1_000,
+            stack_bytes: 512 << 10,
+            store_bytes: 16 << 20,
+            http_ms: 5_000,
+            http_batch_ms: 60_000,
+            http_bytes: 4 << 20,
             log_lines: 100,
             message_bytes: 4 << 10,
         }
+    }
+}
+
+/// One limit by its name, as properties files and ALTER PLUGIN know it.
+pub struct LimitSetting {
+    /// What follows `calzone.plugin.`; the unit is its last word.
+    pub name: &'static str,
+    pub get: fn(&Limits) -> u64,
+    set: fn(&mut Limits, u64),
+    /// Can a plugin have one of its own?
+    pub of_plugin: bool,
+}
+
+macro_rules! limit {
+    ($name:literal, $field:ident) => {
+        LimitSetting { name: $name, get: |l| l.$field as u64, set: |l, n| l.$field = n as _, of_plugin: true }
+    };
+}
+
+/// All limits, in the order of a plugin's life.
+pub const LIMITS: &[LimitSetting] = &[
+    limit!("module.bytes", module_bytes),
+    limit!("compile.cpu.seconds", compile_cpu_seconds),
+    limit!("compile.seconds", compile_seconds),
+    limit!("compile.memory.bytes", compile_memory_bytes),
+    limit!("compiled.bytes", compiled_bytes),
+    limit!("start.ms", start_ms),
+    limit!("batch.ms", batch_ms),
+    limit!("isolation.ms", isolation_ms),
+    limit!("memory.bytes", memory_bytes),
+    limit!("output.bytes", output_bytes),
+    limit!("output.rows", output_rows),
+    limit!("output.columns", output_columns),
+    limit!("instances", instances),
+    limit!("core.instances", core_instances),
+    limit!("memories", memories),
+    limit!("tables", tables),
+    limit!("table.elements", table_elements),
+    LimitSetting { of_plugin: false, ..limit!("stack.bytes", stack_bytes) },
+    limit!("request.ms", request_ms),
+    limit!("request.bytes", request_bytes),
+    limit!("response.bytes", response_bytes),
+    limit!("request.calls", request_calls),
+    limit!("query.rows", query_rows),
+    limit!("concurrent.requests", concurrent_requests),
+    limit!("waiting.requests", waiting_requests),
+    limit!("store.bytes", store_bytes),
+    limit!("http.ms", http_ms),
+    limit!("http.batch.ms", http_batch_ms),
+    limit!("http.bytes", http_bytes),
+    limit!("log.lines", log_lines),
+    limit!("message.bytes", message_bytes),
+];
+
+impl Limits {
+    /// Sets a limit by its name, in any case, with dots or underscores, with or without `calzone.plugin.`. Gives the name as
+    /// it is listed.
+    ///
+    /// # Errors
+    /// There is no such limit, or it cannot have that value.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<&'static str, String> {
+        let setting = LimitSetting::find(name)?;
+        let number = match value.trim().parse::<u64>() {
+            Ok(number) if number > 0 => number,
+            _ => return Err(format!("{name} is '{value}': give a whole number above 0")),
+        };
+        if setting.name == "stack.bytes" && number > STACK_BYTES_MAX as u64 {
+            return Err(format!("{name} is {number}: at most {STACK_BYTES_MAX} bytes of a thread's stack can be a guest's"));
+        }
+        (setting.set)(self, number);
+        Ok(setting.name)
+    }
+}
+
+impl LimitSetting {
+    /// The limit of that name; the error lists those there are.
+    pub fn find(name: &str) -> Result<&'static LimitSetting, String> {
+        let plain = name.to_ascii_lowercase().replace('_', ".");
+        let plain = plain.strip_prefix("calzone.plugin.").unwrap_or(&plain);
+        LIMITS.iter().find(|l| l.name == plain).ok_or_else(|| {
+            let known: Vec<&str> = LIMITS.iter().map(|l| l.name).collect();
+            format!("there is no limit {name}; there are {}", known.join(", "))
+        })
     }
 }
 

@@ -9,8 +9,9 @@ use calzone_types::{Origin, SqlType};
 
 use crate::columns::{decode, encode, nulls};
 use crate::component::{Code, Component, refusal};
-use crate::describe::FunctionDescription;
+use crate::describe::{Capability, FunctionDescription};
 use crate::fault::Fault;
+use crate::http::Place;
 use crate::instance::{Grants, Instance};
 use crate::isolate::{Piece, isolate};
 use crate::seed::RowSeeds;
@@ -19,6 +20,8 @@ use crate::{SandboxError, v1};
 /// One use of a function: an instance of its component, bound to argument types.
 pub struct ScalarInstance {
     code: Arc<Code>,
+    http: Vec<Place>,
+    draws: bool,
     functions: v1::Functions,
     bind: v1::Bind,
     returns: SqlType,
@@ -45,6 +48,8 @@ impl Component {
         let signature = self.choose_signature(described, &binding.arguments, guest_returns)?;
         let mut instance = ScalarInstance {
             code: self.code.clone(),
+            http: grants.http.clone(),
+            draws: self.description.wants.contains(&Capability::Random),
             functions,
             bind: v1::Bind {
                 function: described.name.clone(),
@@ -109,6 +114,7 @@ impl ScalarInstance {
 
     fn start(&self) -> Result<Instance, Fault> {
         let mut instance = self.code.start()?;
+        instance.allow_http(&self.http);
         self.functions.bind(&mut instance, &self.bind)?;
         Ok(instance)
     }
@@ -164,6 +170,14 @@ impl ScalarInstance {
 }
 
 impl Scalar for ScalarInstance {
+    fn wants_origin(&self) -> bool {
+        self.draws
+    }
+
+    fn set_origin(&mut self, origin: &Origin) {
+        self.seed_rows(origin);
+    }
+
     fn call(&mut self, arguments: &mut [Argument<'_>], rows: usize) -> Evaluated {
         if rows == 0 {
             return nulls(&self.returns, 0).into();
@@ -177,8 +191,13 @@ impl Scalar for ScalarInstance {
             }
         }
         let isolation_ms = self.code.limits.isolation_ms;
-        let pieces = isolate(0..rows, isolation_ms, |part| self.attempt(&columns, &seeds, part));
-        join(&self.returns, rows, pieces)
+        let watch = self.code.watch.clone();
+        let pieces = isolate(0..rows, isolation_ms, &watch, |part| self.attempt(&columns, &seeds, part));
+        let mut evaluated = join(&self.returns, rows, pieces);
+        for error in &mut evaluated.errors {
+            error.message = self.code.named("function", &self.bind.function, std::mem::take(&mut error.message));
+        }
+        evaluated
     }
 }
 

@@ -16,6 +16,7 @@ mod entity;
 mod error;
 mod listen;
 mod logging;
+mod outbound;
 mod plugin;
 mod rest;
 mod rows;

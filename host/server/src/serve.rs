@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::arguments::ServerArguments;
 use crate::config::{self, Settings};
 use crate::listen::Paths;
+use crate::outbound::OutboundHttp;
 use crate::{banner, listen, logging, rest, signals};
 
 /// Threads that move bytes between sockets and queries. Work that takes longer has threads of its own, so two are enough
@@ -69,9 +70,10 @@ async fn serve(arguments: &ServerArguments) -> Result<(), String> {
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
     let settings = Arc::new(settings);
     let for_start = settings.clone();
+    let runtime = tokio::runtime::Handle::current();
     // A signal during a long start (an unreachable broker) ends it at once.
     let started = tokio::select! {
-        started = tokio::task::spawn_blocking(move || start_engine(&for_start)) => started,
+        started = tokio::task::spawn_blocking(move || start_engine(&for_start, runtime)) => started,
         signal = signals::stop_requested() => {
             tracing::info!(signal, "stopped while starting");
             return Ok(());
@@ -112,7 +114,7 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
     Ok(listeners)
 }
 
-fn start_engine(settings: &Settings) -> Result<Arc<Engine>, String> {
+fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle) -> Result<Arc<Engine>, String> {
     let path = settings.state_dir.join("data");
     let database = Database::open(&path).map_err(|e| format!("cannot open the data directory: {e}"))?;
     let log: Arc<dyn Log> = match &settings.kafka {
@@ -132,6 +134,7 @@ fn start_engine(settings: &Settings) -> Result<Arc<Engine>, String> {
         properties: settings.properties.clone(),
         compiler,
         limits: settings.limits.clone(),
+        outbound: Some(Arc::new(OutboundHttp::new(runtime))),
     };
     Engine::start(options, log, database).map_err(|e| e.to_string())
 }

@@ -16,9 +16,11 @@ use calzone_types::{SqlType, Value};
 const TEST_FUNCTIONS: &str = "ksqldb-test-functions.wasm";
 
 /// What components are granted: randomness that repeats itself, nothing else.
-const GRANTS: Grants = Grants { random: true, clock: false, log: false, insert: false, query: false };
+const GRANTS: Grants =
+    Grants { random: true, clock: false, log: false, key_value: false, http: Vec::new(), insert: false, query: false };
 /// What stages are granted, once the planner has compared their imports with the statement's GRANT.
-const STAGE_GRANTS: Grants = Grants { random: true, clock: true, log: true, insert: false, query: false };
+const STAGE_GRANTS: Grants =
+    Grants { random: true, clock: true, log: true, key_value: true, http: Vec::new(), insert: false, query: false };
 
 /// Takes `--plugins DIR` out of the arguments, and loads the components that are there. Without the flag, functions of
 /// ksqlDB's test suites come from `target/plugins` where that was built, else from the driver itself.
@@ -48,7 +50,8 @@ fn load(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Plugins, String>
     let read_failed = |e: std::io::Error| format!("cannot read the plugins in {}: {e}", folder.display());
     let cache = tempfile::tempdir().map_err(|e| format!("cannot make a folder for compiled plugins: {e}"))?;
     let compiler = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
-    let options = SandboxOptions { cache_dir: cache.path().join("compiled"), compiler, limits: Limits::default() };
+    let options =
+        SandboxOptions { cache_dir: cache.path().join("compiled"), compiler, limits: Limits::default(), outbound: None };
     let sandbox = Sandbox::new(options).map_err(|e| e.to_string())?;
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>())

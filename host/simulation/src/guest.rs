@@ -4,16 +4,13 @@ use std::sync::Arc;
 
 use arrow_array::{Array, Int64Array};
 use calzone_engine::query::Guest;
-use calzone_exec::{Stage, StageAnswer};
+use calzone_exec::{Stage, StageAnswer, StageRows, TaskStore};
 use calzone_functions::{Aggregate, Binding, FunctionDefinition, RowError, Scalar};
 use calzone_plan::plan::{StageColumn, StageStep, StepColumn};
-use calzone_plan::{PluginLookup, StageOffer};
+use calzone_plan::{OfferedOutput, PluginLookup, StageOffer};
 use calzone_sandbox::Grants;
 use calzone_sql::ast::Grant;
 use calzone_types::{Batch, Value};
-
-/// The plugin's name in statements.
-pub const PLUGIN: &str = "played";
 
 /// Does the stage fail for a row with this number?
 pub fn fails(n: i64) -> bool {
@@ -37,9 +34,12 @@ impl PluginLookup for PlayedPlugins {
         Ok(StageOffer {
             stage: "stage".into(),
             reads: vec![reads],
-            columns: (0..input.len()).map(StageColumn::PassThrough).collect(),
-            output: input.to_vec(),
-            key: key.to_vec(),
+            outputs: vec![OfferedOutput {
+                name: "".into(),
+                columns: (0..input.len()).map(StageColumn::PassThrough).collect(),
+                output: input.to_vec(),
+                key: key.to_vec(),
+            }],
         })
     }
 
@@ -71,16 +71,17 @@ struct PlayedStage {
 }
 
 impl Stage for PlayedStage {
-    fn process(&mut self, input: &Batch) -> StageAnswer {
+    fn process(&mut self, input: &Batch, _: &mut Option<Box<dyn TaskStore>>) -> StageAnswer {
         let numbers = input.new.columns[self.number].as_any().downcast_ref::<Int64Array>();
-        let mut answer = StageAnswer::default();
+        let (mut answer, mut rows) = (StageAnswer::default(), StageRows::default());
         for row in 0..input.len() as u32 {
             let n = numbers.filter(|n| n.is_valid(row as usize)).map_or(0, |n| n.value(row as usize));
             match fails(n) {
                 true => answer.errors.push(RowError { row, message: format!("{n} is not welcome") }),
-                false => answer.source_rows.push(row),
+                false => rows.source_rows.push(row),
             }
         }
+        answer.outputs.push(rows);
         answer
     }
 }

@@ -127,6 +127,7 @@ impl World {
             properties: BTreeMap::new(),
             compiler: PathBuf::new(),
             limits: Limits::default(),
+            outbound: None,
         }
     }
 
@@ -200,6 +201,7 @@ impl World {
                 commit_interval: Duration::from_millis(100),
                 commit_when_idle: self.guarantee == Guarantee::ExactlyOnce,
                 bindings: self.bindings(query, applied),
+                breaker: Default::default(),
                 paused: false,
                 clock: Arc::new(self.clock.clone()),
                 properties: BTreeMap::new(),

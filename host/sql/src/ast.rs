@@ -59,6 +59,13 @@ pub enum Statement {
     DescribeStage {
         name: Name,
     },
+    /// `ALTER STAGE|FUNCTION name GRANT|REVOKE (capability, …)`.
+    AlterGrants {
+        target: RevisionTarget,
+        name: Name,
+        revoke: bool,
+        grants: Vec<Grant>,
+    },
     DescribeEndpoint {
         name: Name,
     },
@@ -578,7 +585,8 @@ pub enum CompareOp {
 /// A declared parameter: its name, if given, and type.
 pub type Parameter = (Option<Name>, TypeName);
 
-/// `CREATE [OR REPLACE] FUNCTION [IF NOT EXISTS] f [(a VARCHAR, …) RETURNS type] USING PLUGIN 'p' [FUNCTION 'name']`.
+/// `CREATE [OR REPLACE] FUNCTION [IF NOT EXISTS] f [(a VARCHAR, …) RETURNS type] USING PLUGIN 'p' [FUNCTION 'name']
+/// [GRANT (…)]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateFunction {
     pub or_replace: bool,
@@ -588,6 +596,7 @@ pub struct CreateFunction {
     pub declared: Option<(Vec<Parameter>, TypeName)>,
     pub plugin: Spanned<String>,
     pub function: Option<Spanned<String>>,
+    pub grants: Vec<Grant>,
 }
 
 /// `CREATE STAGE [IF NOT EXISTS] s FROM source INTO sink [WITH (…)] USING PLUGIN 'p' [STAGE 'name'] [CONFIG (…)]

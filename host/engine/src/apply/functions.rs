@@ -6,10 +6,17 @@ use calzone_sql::ast::{CreateFunction, Name};
 
 use super::{Effect, change_catalog};
 use crate::StatementError;
+use crate::engine::Engine;
 use crate::state::{FunctionEntry, State};
 use crate::submit::plan_error;
 
-pub fn create(state: &State, context: &PlanContext<'_>, create: &CreateFunction, text: &str) -> Result<Effect, StatementError> {
+pub fn create(
+    engine: &Engine,
+    state: &State,
+    context: &PlanContext<'_>,
+    create: &CreateFunction,
+    text: &str,
+) -> Result<Effect, StatementError> {
     let name = &create.name.node;
     let Some(definition) = calzone_plan::create_function(context, create).map_err(|e| plan_error(&e, text))? else {
         return Ok(Effect::Exists(format!("Function {name} is there already; nothing changed.")));
@@ -19,7 +26,9 @@ pub fn create(state: &State, context: &PlanContext<'_>, create: &CreateFunction,
         .map(|(_, item)| item.to_owned())
         .ok_or_else(|| StatementError::internal(format!("plugin '{}' offers {name} without code", create.plugin.node)))?;
     super::revisions::check_replaced_function(state, name, &definition, text)?;
-    let entry = FunctionEntry { name: name.clone(), plugin: create.plugin.node.clone(), item, pinned: None };
+    super::grants::check_function(engine, state, &create.plugin.node, &create.grants, text)?;
+    let grants = create.grants.clone();
+    let entry = FunctionEntry { name: name.clone(), plugin: create.plugin.node.clone(), item, pinned: None, grants };
     Ok(Effect::AddFunction { entry, definition: Box::new(definition) })
 }
 

@@ -6,10 +6,12 @@
 mod endpoints;
 mod error_policies;
 mod functions;
+mod grants;
 mod lifecycle;
+mod limits;
 mod plugins;
 mod queries;
-mod revisions;
+pub mod revisions;
 mod sources;
 mod stages;
 mod types;
@@ -21,7 +23,7 @@ use calzone_plan::error_policy::ErrorPolicy;
 use calzone_plan::plan::PluginUse;
 use calzone_plan::{Catalog, CreateQueryPlan, CreateSourcePlan, PlanContext, Source, TopicLookup, TopicRequest};
 use calzone_sql::ast::Parsed;
-use calzone_sql::ast::{RevisionTarget, Statement};
+use calzone_sql::ast::{Grant, RevisionTarget, Statement};
 use calzone_types::SqlType;
 
 use crate::StatementError;
@@ -92,6 +94,19 @@ pub enum Effect {
     DropErrorPolicy {
         name: String,
     },
+    SetGrants {
+        target: RevisionTarget,
+        name: String,
+        /// All that hold from now on.
+        grants: Vec<Grant>,
+        /// Why the code in use cannot run with them.
+        stops: Option<String>,
+    },
+    SetLimits {
+        plugin: String,
+        /// None: the server's again.
+        limits: Vec<(String, Option<String>)>,
+    },
     AddEndpoint(EndpointEntry),
     DropEndpoint {
         name: String,
@@ -109,7 +124,10 @@ impl Effect {
     pub fn topics(&self) -> Vec<TopicRequest> {
         match self {
             Effect::AddSource(plan) => with_first(&plan.topic, &plan.policy_topics),
-            Effect::AddQuery { plan, .. } => with_first(&plan.topic, &plan.policy_topics),
+            Effect::AddQuery { plan, .. } => {
+                let others = plan.others.iter().map(|(_, topic)| topic.clone());
+                with_first(&plan.topic, &plan.policy_topics).into_iter().chain(others).collect()
+            }
             Effect::AddErrorPolicy { topics, .. } => topics.clone(),
             _ => Vec::new(),
         }
@@ -142,7 +160,11 @@ pub fn effect(
         Statement::Resume(selection) => lifecycle::resume(state, selection, text),
         Statement::PauseStage { name } => stages::pause(state, name, text),
         Statement::ResumeStage { name } => stages::resume(state, name, text),
-        Statement::CreateFunction(create) => functions::create(state, context, create, text),
+        Statement::AlterGrants { target, name, revoke, grants } => {
+            grants::alter(engine, state, *target, name, *revoke, grants, text)
+        }
+        Statement::AlterPluginSet { name, settings } => limits::alter(state, name, settings, text),
+        Statement::CreateFunction(create) => functions::create(engine, state, context, create, text),
         Statement::DropFunction { if_exists, name } => functions::drop(state, *if_exists, name, text),
         Statement::CreateStage(create) => stages::create(state, context, create, text, query_id),
         Statement::DropStage { if_exists, name } => stages::drop(state, *if_exists, name, text),
@@ -162,6 +184,10 @@ pub fn apply(engine: &Engine, state: &mut State, command: &Command, offset: i64,
     match &command.body {
         CommandBody::PluginRevision { name, revision, sha256, bytes, activate } => {
             plugins::add_revision(state, name, *revision, sha256, *bytes, *activate);
+            Ok(())
+        }
+        CommandBody::PluginRevisionsRemoved { name, revisions } => {
+            plugins::remove_revisions(state, name, revisions);
             Ok(())
         }
         CommandBody::PluginDeleted { name } => {
@@ -317,6 +343,8 @@ fn take_effect(
         Effect::AddErrorPolicy { policy, replanned, .. } => error_policies::add(engine, state, policy, replanned, how),
         Effect::DropErrorPolicy { name } => Ok(error_policies::remove(state, &name)),
         Effect::DropStage { name, query_id } => stages::remove(engine, state, &name, &query_id, how),
+        Effect::SetGrants { target, name, grants, stops } => grants::set(engine, state, target, &name, grants, stops, how),
+        Effect::SetLimits { plugin, limits } => limits::set(engine, state, &plugin, limits, how),
         Effect::AddEndpoint(entry) => endpoints::add(engine, state, entry, how),
         Effect::DropEndpoint { name } => endpoints::remove(engine, state, &name, how),
         Effect::UseRevision { target, name, revision, users } => {

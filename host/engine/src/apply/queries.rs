@@ -14,7 +14,7 @@ use super::{Apply, Effect, change_catalog, kind_word};
 use crate::StatementError;
 use crate::engine::Engine;
 use crate::options::streams_setting;
-use crate::query::{Runner, RunnerOptions, StoreHome, SystemClock};
+use crate::query::{Breaker, BreakerSettings, Runner, RunnerOptions, StoreHome, SystemClock};
 use crate::state::{PersistentQuery, StageEntry, State};
 use crate::submit::plan_error;
 
@@ -94,10 +94,19 @@ pub fn add(
     change_catalog(state, |catalog| {
         catalog.sources.insert(sink.name.to_string(), sink.clone());
     });
+    let mut names = vec![sink.name.to_string()];
+    let mut topics = vec![sink.topic.to_string()];
+    for (other, _) in plan.others {
+        names.push(other.name.to_string());
+        topics.push(other.topic.to_string());
+        change_catalog(state, |catalog| {
+            catalog.sources.insert(other.name.to_string(), Arc::new(other));
+        });
+    }
     if let Some(stage) = stage {
         state.stages.insert(stage.name.clone(), stage);
     }
-    insert(engine, state, &id, Arc::new(plan.plan), vec![sink.name.to_string()], vec![sink.topic.to_string()], settings)?;
+    insert(engine, state, &id, Arc::new(plan.plan), names, topics, settings)?;
     Ok((format!("Created query with ID {id}"), Some(id)))
 }
 
@@ -227,6 +236,7 @@ pub fn start_runner(engine: &Engine, state: &mut State, id: &str) -> Result<(), 
         commit_interval: Duration::from_millis(number("commit.interval.ms").unwrap_or(commit_default)),
         commit_when_idle: exactly_once,
         bindings: Arc::new(bindings),
+        breaker: Arc::new(Breaker::new(BreakerSettings::of(&engine.options.properties))),
         paused: query.paused,
         clock: Arc::new(SystemClock::default()),
         properties: properties.clone(),

@@ -55,7 +55,7 @@ pub fn alter(
         let there: Vec<String> = known.revisions.iter().map(|r| r.revision.to_string()).collect();
         return Err(refused(format!("Plugin '{plugin}' has no revision {revision}; it has: {}.", there.join(", "))));
     };
-    let component = engine.plugin_store.component(&plugin, &found.sha256)?;
+    let component = engine.plugin_store.component(known, &found.sha256)?;
     let users = affected(state, target, name, &plugin);
     for used in &users {
         check_fits(state, used, &component).map_err(|why| {
@@ -108,6 +108,8 @@ fn check_fits(state: &State, used: &PluginUse, component: &Component) -> Result<
         return check_stage(step, written, component, &stage.grants);
     }
     let old = state.catalog.functions.function(&used.name).ok_or("it is not a function any more.")?;
+    let function = state.functions.get(&*used.name).ok_or("it is not a function any more.")?;
+    component.check_grants(&grants_of(&function.grants)?).map_err(|e| e.to_string())?;
     let new = component.function_definition(&used.plugin, &used.item).map_err(|e| e.to_string())?;
     check_overloads(&old, &new)
 }
@@ -156,7 +158,7 @@ pub fn check_replaced_function(state: &State, name: &str, new: &FunctionDefiniti
     }
 }
 
-/// The new code must give the same columns for the same input.
+/// The new code must give the same columns for the same input, at each output.
 fn check_stage(
     step: &StageStep,
     written: &[calzone_plan::plan::StepColumn],
@@ -164,21 +166,28 @@ fn check_stage(
     grants: &[calzone_sql::ast::Grant],
 ) -> Result<(), String> {
     let schema = stage_schema(step);
-    let opened = component.open_stage(&step.stage, &step.config, &schema, &grants_of(grants)).map_err(|e| e.to_string())?;
-    let shape: Vec<StageColumn> = opened
-        .columns
-        .iter()
-        .map(|column| match &column.source {
-            StageSource::PassThrough(i) => StageColumn::PassThrough(*i),
-            StageSource::Guest(index, _) => StageColumn::Guest(*index),
-        })
-        .collect();
-    let offered = opened.output_schema(&schema);
-    let same = |(new, old): (&calzone_types::Column, &calzone_plan::plan::StepColumn)| new.name == old.name && new.ty == old.ty;
-    if shape == step.columns && offered.columns.len() == written.len() && offered.columns.iter().zip(written).all(same) {
-        return Ok(());
+    let opened = component.open_stage(&step.stage, &step.config, &schema, &grants_of(grants)?).map_err(|e| e.to_string())?;
+    if opened.outputs.len() != 1 + step.others.len() {
+        return Err(format!("it has {} outputs, no longer {}.", opened.outputs.len(), 1 + step.others.len()));
     }
-    Err(format!("its rows would have the columns {offered}, not those that are being written."))
+    let others = step.others.iter().map(|route| (&route.columns, route.output.columns.as_slice()));
+    for (output, (columns, written)) in opened.outputs.iter().zip(std::iter::once((&step.columns, written)).chain(others)) {
+        let shape: Vec<StageColumn> = output
+            .columns
+            .iter()
+            .map(|column| match &column.source {
+                StageSource::PassThrough(i) => StageColumn::PassThrough(*i),
+                StageSource::Guest(index, _) => StageColumn::Guest(*index),
+            })
+            .collect();
+        let offered = output.output_schema(&schema);
+        let same =
+            |(new, old): (&calzone_types::Column, &calzone_plan::plan::StepColumn)| new.name == old.name && new.ty == old.ty;
+        if shape != *columns || offered.columns.len() != written.len() || !offered.columns.iter().zip(written).all(same) {
+            return Err(format!("its rows would have the columns {offered}, not those that are being written."));
+        }
+    }
+    Ok(())
 }
 
 /// The step of a stage inside a plan, and the columns it gives.

@@ -22,8 +22,8 @@ impl Engine {
         let described = state
             .plugins
             .get(&entry.plugin)
-            .and_then(|p| p.revision(p.active))
-            .and_then(|r| self.plugin_store.component(&entry.plugin, &r.sha256).ok())
+            .and_then(|p| Some((p, p.revision(p.active)?)))
+            .and_then(|(plugin, r)| self.plugin_store.component(plugin, &r.sha256).ok())
             .and_then(|component| component.description.endpoint.clone())
             .unwrap_or_default();
         let description = EndpointDescription {

@@ -289,8 +289,9 @@ impl Room {
 
 fn load_code(engine: &Engine, state: &State, entry: &EndpointEntry, revision: i64) -> Result<calzone_sandbox::Endpoint, String> {
     let missing = || format!("plugin '{}' has no revision {revision}", entry.plugin);
-    let sha256 = &state.plugins.get(&entry.plugin).and_then(|p| p.revision(revision)).ok_or_else(missing)?.sha256;
-    let component = engine.plugin_store.component(&entry.plugin, sha256).map_err(|e| e.message)?;
+    let known = state.plugins.get(&entry.plugin).and_then(|p| Some((p, p.revision(revision)?)));
+    let (plugin, found) = known.ok_or_else(missing)?;
+    let component = engine.plugin_store.component(plugin, &found.sha256).map_err(|e| e.message)?;
     open(engine, &component, &entry.config, &entry.grants).map_err(|e| e.to_string())
 }
 
@@ -305,7 +306,7 @@ pub(crate) fn open(
     let allowed = Grants {
         insert: has(|kind| matches!(kind, GrantKind::InsertOn(..))),
         query: has(|kind| matches!(kind, GrantKind::QueryOn(..))),
-        ..grants_of(grants)
+        ..grants_of(grants).map_err(SandboxError::Unusable)?
     };
     component.open_endpoint(config, &allowed, Arc::new(GrantedData::new(engine.handle(), grants)))
 }

@@ -15,7 +15,7 @@ use calzone_state::{Database, MemoryStore, TransactionStore};
 use calzone_types::{Batch, Header, SqlType, Value};
 
 use super::policy::ATTEMPT;
-use super::{Guest, QueryStatistics};
+use super::{Breaker, Guest, QueryStatistics};
 
 /// Which revision of each plugin a query uses.
 pub type Bindings = BTreeMap<PluginUse, PluginBinding>;
@@ -36,6 +36,8 @@ pub struct TaskEnvironment {
     /// Where stores live; `None` keeps them in memory, for transient queries.
     pub stores: Option<StoreHome>,
     pub statistics: Arc<QueryStatistics>,
+    /// Told of the guests' faults.
+    pub breaker: Option<Arc<Breaker>>,
     /// Partition of the task that is being made.
     pub partition: i32,
 }
@@ -68,7 +70,12 @@ pub fn partition_prefix(partition: i32) -> [u8; 4] {
 impl TaskEnvironment {
     /// For queries that keep nothing: stores are in memory.
     pub fn transient(bindings: Arc<Bindings>, statistics: Arc<QueryStatistics>) -> TaskEnvironment {
-        TaskEnvironment { bindings, stores: None, statistics, partition: 0 }
+        TaskEnvironment { bindings, stores: None, statistics, breaker: None, partition: 0 }
+    }
+
+    /// The code, made to tell of its faults and to name itself in errors.
+    fn watched(&self, code: &PluginBinding) -> Arc<dyn Guest> {
+        code.guest.watched(code.revision, self.breaker.clone()).unwrap_or_else(|| code.guest.clone())
     }
 
     fn function(&self, plugin: &str, function: &str) -> Result<&PluginBinding, String> {
@@ -83,7 +90,7 @@ impl TaskEnvironment {
 impl Environment for TaskEnvironment {
     fn scalar(&mut self, plugin: &str, function: &str, binding: &Binding) -> Result<Box<dyn Scalar>, String> {
         let code = self.function(plugin, function)?;
-        code.guest.scalar(function, binding, &code.grants)
+        self.watched(code).scalar(function, binding, &code.grants)
     }
 
     fn stage(&mut self, step: &StageStep) -> Result<Box<dyn Stage>, String> {
@@ -92,7 +99,7 @@ impl Environment for TaskEnvironment {
             .iter()
             .find(|(used, _)| used.name == step.name && used.plugin == step.plugin)
             .ok_or_else(|| format!("no revision of plugin `{}` was given for stage `{}`", step.plugin, step.name))?;
-        let instance = code.guest.stage(step, &code.grants)?;
+        let instance = self.watched(code).stage(step, &code.grants)?;
         let label = format!("{}@{}", step.plugin, code.revision);
         let header = step.revision_header.then(|| ("calzone.revision".into(), Some(label.into_bytes())));
         Ok(Box::new(PluginStage { instance, header, statistics: self.statistics.clone(), partition: self.partition }))
@@ -121,7 +128,7 @@ impl Environment for TaskEnvironment {
         _: &SqlType,
     ) -> Result<Arc<dyn Aggregate>, String> {
         let code = self.function(plugin, function)?;
-        code.guest.aggregate(function, binding, init, &code.grants)
+        self.watched(code).aggregate(function, binding, init, &code.grants)
     }
 
     fn store(&mut self, spec: &StoreSpec, partition: i32) -> Result<Box<dyn TaskStore>, String> {
@@ -142,12 +149,14 @@ struct PluginStage {
 }
 
 impl Stage for PluginStage {
-    fn process(&mut self, input: &Batch) -> StageAnswer {
+    fn process(&mut self, input: &Batch, store: &mut Option<Box<dyn TaskStore>>) -> StageAnswer {
         let started = Instant::now();
-        let mut answer = self.instance.process(input);
+        let mut answer = self.instance.process(input, store);
         self.statistics.guest_time(self.partition, started.elapsed(), input.len(), answer.errors.len());
         if self.header.is_some() || is_tried_again(input) {
-            answer.headers = Some(marked_headers(input, answer.headers, &answer.source_rows, self.header.as_ref()));
+            for rows in &mut answer.outputs {
+                rows.headers = Some(marked_headers(input, rows.headers.take(), &rows.source_rows, self.header.as_ref()));
+            }
         }
         answer
     }

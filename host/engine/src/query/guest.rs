@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use calzone_exec::policy::{Decide, Decision, Failure};
-use calzone_exec::{Stage, StageAnswer};
+use calzone_exec::{Stage, StageAnswer, StageRows, TaskStore};
 use calzone_functions::{Aggregate, Binding, Scalar};
 use calzone_plan::plan::StageStep;
 use calzone_sandbox::{Component, ErrorPolicyInstance, Grants, PolicyDecision, PolicyFailure, StageBatch, StageInstance};
 use calzone_types::{Batch, Column, Namespace, Schema, Value};
+
+use super::Breaker;
+use super::guest_store::{lend, take_back};
 
 /// Code from which each task makes instances of its own: a component in the sandbox, or one that a simulation plays.
 /// Errors are sentences for the user.
@@ -22,6 +25,16 @@ pub trait Guest: Send + Sync {
     fn error_policy(&self, policy: &str, config: &[(String, String)]) -> Result<Box<dyn Decide>, String> {
         let _ = config;
         Err(format!("there is no error policy {policy}"))
+    }
+
+    /// The same code, that tells `breaker` of its faults and names itself and its revision in errors; None: as it is.
+    fn watched(&self, _revision: i64, _breaker: Option<Arc<Breaker>>) -> Option<Arc<dyn Guest>> {
+        None
+    }
+
+    /// The same code without a way out; None: it has none.
+    fn confined(&self) -> Option<Arc<dyn Guest>> {
+        None
     }
 }
 
@@ -49,6 +62,18 @@ impl Guest for Component {
     fn error_policy(&self, policy: &str, config: &[(String, String)]) -> Result<Box<dyn Decide>, String> {
         let instance = self.instantiate_error_policy(policy, config).map_err(|e| e.to_string())?;
         Ok(Box::new(SandboxedErrorPolicy { instance, name: format!("{}, policy {policy}", self.plugin) }))
+    }
+
+    fn watched(&self, revision: i64, breaker: Option<Arc<Breaker>>) -> Option<Arc<dyn Guest>> {
+        let component = self.labelled(&format!("{}@{revision}", self.plugin));
+        Some(match breaker {
+            Some(breaker) => Arc::new(component.watched_by(breaker)),
+            None => Arc::new(component),
+        })
+    }
+
+    fn confined(&self) -> Option<Arc<dyn Guest>> {
+        Some(Arc::new(self.without_outbound()))
     }
 }
 
@@ -115,7 +140,7 @@ struct SandboxedStage {
 }
 
 impl Stage for SandboxedStage {
-    fn process(&mut self, input: &Batch) -> StageAnswer {
+    fn process(&mut self, input: &Batch, store: &mut Option<Box<dyn TaskStore>>) -> StageAnswer {
         let plan = self.instance.plan();
         let batch = StageBatch {
             columns: plan.reads.iter().map(|&i| input.new.columns[i].clone()).collect(),
@@ -123,13 +148,15 @@ impl Stage for SandboxedStage {
             headers: if plan.wants_headers { input.headers.clone() } else { None },
             origin: input.origin.clone(),
         };
-        let answer = self.instance.process(&batch);
-        StageAnswer {
-            source_rows: answer.source_rows,
-            columns: answer.columns,
-            timestamps: answer.timestamps,
-            headers: answer.headers,
-            errors: answer.errors,
-        }
+        let mut lent = store.take().map(lend);
+        let answer = self.instance.process(&batch, &mut lent);
+        *store = lent.and_then(take_back);
+        let outputs = answer.outputs.into_iter().map(|rows| StageRows {
+            source_rows: rows.source_rows,
+            columns: rows.columns,
+            timestamps: rows.timestamps,
+            headers: rows.headers,
+        });
+        StageAnswer { outputs: outputs.collect(), errors: answer.errors }
     }
 }

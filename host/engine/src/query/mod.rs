@@ -1,13 +1,16 @@
 //! Queries while they run: one thread each, its tasks, and their commits.
 
+mod breaker;
 mod clock;
 mod environment;
 mod failure;
 mod guest;
+mod guest_store;
 mod policy;
 mod runner;
 mod statistics;
 
+pub use breaker::{Breaker, BreakerSettings};
 pub use clock::{Clock, SystemClock, now_ms};
 pub use environment::{Bindings, PluginBinding, StoreHome, TaskEnvironment, partition_prefix};
 pub use failure::Failure;

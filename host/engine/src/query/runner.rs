@@ -18,7 +18,7 @@ use calzone_state::{Database, Durability, Store, TransactionStore, WriteBatch};
 use calzone_types::{RecordBatch, RecordRef};
 
 use super::policy::{Desk, Fed, Guard, LockInfo, read_locks};
-use super::{Bindings, Clock, Failure, QueryStatistics, StoreHome, TaskEnvironment};
+use super::{Bindings, Breaker, Clock, Failure, QueryStatistics, StoreHome, TaskEnvironment};
 use crate::answer::QueryState;
 use crate::options::BATCH_RECORDS_MAX;
 use crate::processing_log::ProcessingLog;
@@ -51,6 +51,7 @@ pub struct RunnerOptions {
     /// Commit as soon as the inputs are drained: a commit makes outputs visible.
     pub commit_when_idle: bool,
     pub bindings: Arc<Bindings>,
+    pub breaker: Arc<Breaker>,
     pub paused: bool,
     pub clock: Arc<dyn Clock>,
     /// The query's settings.
@@ -71,6 +72,8 @@ enum Control {
 /// The way to a running query.
 pub struct RunnerHandle {
     pub statistics: Arc<QueryStatistics>,
+    /// Open: the query is paused until it is resumed or gets other code.
+    pub breaker: Arc<Breaker>,
     home: StoreHome,
     retry_store: Option<StoreSpec>,
     shared: Arc<Shared>,
@@ -251,6 +254,7 @@ impl Runner {
             rebinds_taken: AtomicU64::new(0),
         });
         let statistics = Arc::new(QueryStatistics::default());
+        let breaker = options.breaker.clone();
         let home = StoreHome { database: database.clone(), query_id: options.query_id.clone() };
         let retry_store = options.topology.retry_store().cloned();
         let runner = Runner {
@@ -266,7 +270,7 @@ impl Runner {
             shared: shared.clone(),
             control,
         };
-        (runner, RunnerHandle { statistics, home, retry_store, shared, control: sender, thread: Mutex::new(None) })
+        (runner, RunnerHandle { statistics, breaker, home, retry_store, shared, control: sender, thread: Mutex::new(None) })
     }
 
     /// Works until stopped; failures are waited out with a growing pause.
@@ -285,6 +289,10 @@ impl Runner {
             }
             failures += 1;
             self.note_failure(&failure, failures, pause);
+            if self.options.breaker.is_open() && !self.paused {
+                self.paused = true;
+                self.note_reason(self.options.breaker.reason().unwrap_or_default());
+            }
             let waits_for_user = matches!(failure, Failure::Stop { .. });
             if if waits_for_user { self.wait_for_user() } else { self.wait_after_failure(pause) } {
                 return;
@@ -358,12 +366,14 @@ impl Runner {
         match control {
             Control::Pause => self.paused = true,
             Control::Resume => {
+                self.options.breaker.close();
                 self.paused = false;
                 if let Some(guard) = &mut self.guard {
                     guard.resume();
                 }
             }
             Control::Rebind(bindings) => {
+                self.close_breaker();
                 self.bindings = bindings;
                 self.rebinds_seen += 1;
             }
@@ -464,6 +474,9 @@ impl Runner {
         drop(coming);
         work.events = events;
         self.run_policy(work)?;
+        if self.options.breaker.is_open() && !self.paused {
+            self.trip(work)?;
+        }
         let due = self.since_commit(work) >= self.options.commit_interval
             || (idle && self.options.commit_when_idle)
             || work.worker.uncommitted_bytes() >= UNCOMMITTED_BYTES_MAX;
@@ -498,26 +511,22 @@ impl Runner {
     fn obey(&mut self, work: &mut Work) -> Result<bool, Failure> {
         while let Ok(control) = self.control.try_recv() {
             match control {
-                Control::Pause if !self.paused => {
-                    self.commit(work)?;
-                    self.paused = true;
-                    let all: Vec<_> = work.assigned.keys().cloned().collect();
-                    work.worker.pause(&all)?;
-                    self.set_state(QueryState::Paused);
-                }
+                Control::Pause if !self.paused => self.pause(work)?,
                 Control::Resume if self.paused => {
-                    self.paused = false;
-                    let all: Vec<_> = work.assigned.keys().cloned().collect();
-                    work.worker.resume(&all)?;
-                    self.forget_full();
-                    self.set_state(QueryState::Running);
+                    self.options.breaker.close();
+                    self.resume(work)?;
                 }
-                Control::Pause | Control::Resume => {}
+                // Who pauses a query that the breaker has paused wants it to stay so.
+                Control::Pause => self.options.breaker.close(),
+                Control::Resume => {}
                 Control::Release(_) => self.note_control(control),
                 Control::Rebind(bindings) => {
                     self.commit(work)?;
                     self.bindings = bindings;
                     self.rebinds_seen += 1;
+                    if self.close_breaker() {
+                        self.resume(work)?;
+                    }
                     self.take_revisions(work);
                     self.rebuild_tasks(work)?;
                     // The boundary becomes part of the state at once, so that it is seen even if no record follows.
@@ -532,6 +541,50 @@ impl Runner {
             }
         }
         Ok(false)
+    }
+
+    fn pause(&mut self, work: &mut Work) -> Result<(), Failure> {
+        self.commit(work)?;
+        self.paused = true;
+        let all: Vec<_> = work.assigned.keys().cloned().collect();
+        work.worker.pause(&all)?;
+        self.set_state(QueryState::Paused);
+        Ok(())
+    }
+
+    fn resume(&mut self, work: &mut Work) -> Result<(), Failure> {
+        self.paused = false;
+        let all: Vec<_> = work.assigned.keys().cloned().collect();
+        work.worker.resume(&all)?;
+        self.forget_full();
+        self.set_state(QueryState::Running);
+        Ok(())
+    }
+
+    /// Pauses, as the breaker has opened. Records that did not fail are committed.
+    fn trip(&mut self, work: &mut Work) -> Result<(), Failure> {
+        let reason = self.options.breaker.reason().unwrap_or_default();
+        tracing::error!(query = %self.options.query_id, %reason, "query paused");
+        self.note_reason(reason);
+        self.pause(work)
+    }
+
+    /// Keeps for EXPLAIN why the breaker has opened.
+    fn note_reason(&self, reason: String) {
+        let mut errors = self.shared.errors.lock().expect("no panic while holding the lock");
+        errors.push((self.options.clock.now_ms(), reason));
+        let excess = errors.len().saturating_sub(ERRORS_KEPT);
+        errors.drain(..excess);
+    }
+
+    /// For other code: true if the breaker was what paused the query.
+    fn close_breaker(&mut self) -> bool {
+        let was_open = self.options.breaker.is_open();
+        self.options.breaker.close();
+        if was_open {
+            self.paused = false;
+        }
+        was_open
     }
 
     /// Before the first assignment no partition has met the revisions yet.
@@ -612,6 +665,7 @@ impl Runner {
             bindings: self.bindings.clone(),
             stores: Some(self.home()),
             statistics: self.statistics.clone(),
+            breaker: Some(self.options.breaker.clone()),
             partition,
         };
         Ok(self.options.topology.parts()[part].task(partition, &mut environment)?)
@@ -793,7 +847,7 @@ impl Runner {
                         continue;
                     }
                 },
-                OutputTopic::Internal(name) => name,
+                OutputTopic::Internal(name) | OutputTopic::Route(name) => name,
             };
             QueryStatistics::add(&self.statistics.records_out, records.len());
             worker.send(topic, records)?;

@@ -268,7 +268,7 @@ fn choose(filter: &mut Predicate, partition: i32, records: &[(RecordRef<'_>, Fac
     let columns = dead_letters::COLUMNS.iter().enumerate();
     let columns: Vec<_> = columns.map(|(i, (_, ty))| column_from_values(ty, rows.iter().map(|row| &row[i]))).collect();
     let timestamps = Int64Array::from_iter_values(records.iter().map(|(record, _)| record.timestamp));
-    let (passes, _) = filter.test(Rows { columns: &columns, timestamps: timestamps.values(), windows: None }, None);
+    let (passes, _) = filter.test(Rows { columns: &columns, timestamps: timestamps.values(), windows: None, origin: None }, None);
     (0..records.len()).map(|i| passes.value(i)).collect()
 }
 

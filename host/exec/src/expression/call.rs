@@ -69,6 +69,11 @@ pub(super) fn evaluate(
             (None, None) => {}
         }
     }
+    if function.wants_origin()
+        && let Some(origin) = scope.records()
+    {
+        function.set_origin(&origin);
+    }
     let answer = function.call(&mut passed, scope.len);
     // A function that fails gives null; the expression around it goes on. Rows whose arguments failed are no news.
     let known: Vec<u32> = errors.iter().map(|error| error.row).collect();

@@ -20,7 +20,7 @@ use calzone_functions::{Evaluated, Implementation, RowError, Scalar};
 use calzone_plan::{Expr, ExprKind};
 use calzone_types::cast::{ArithmeticOp, arithmetic_column, cast_column};
 use calzone_types::column::constant_column;
-use calzone_types::{Batch, Side, SqlType, Value, WindowBounds};
+use calzone_types::{Batch, Origin, Side, SqlType, Value, WindowBounds};
 
 use crate::Environment;
 
@@ -33,6 +33,8 @@ pub struct Rows<'a> {
     /// ROWTIME of each row.
     pub timestamps: &'a ScalarBuffer<i64>,
     pub windows: Option<&'a WindowBounds>,
+    /// The records that the rows come from, where they come from records.
+    pub origin: Option<&'a Origin>,
 }
 
 impl<'a> Rows<'a> {
@@ -43,7 +45,12 @@ impl<'a> Rows<'a> {
 
     /// One state of the rows of a batch.
     pub fn side(batch: &'a Batch, side: &'a Side) -> Rows<'a> {
-        Rows { columns: &side.columns, timestamps: &batch.timestamps, windows: batch.windows.as_ref() }
+        Rows {
+            columns: &side.columns,
+            timestamps: &batch.timestamps,
+            windows: batch.windows.as_ref(),
+            origin: Some(&batch.origin),
+        }
     }
 }
 
@@ -125,7 +132,7 @@ impl Predicate {
 /// Evaluates an expression without columns, as in INSERT VALUES or the keys of a pull query.
 pub fn evaluate_constant(expression: &Expr, environment: &mut dyn Environment) -> Result<Value, String> {
     let timestamps = ScalarBuffer::from(vec![0i64]);
-    let rows = Rows { columns: &[], timestamps: &timestamps, windows: None };
+    let rows = Rows { columns: &[], timestamps: &timestamps, windows: None, origin: None };
     let evaluated = Evaluator::new(expression, environment)?.evaluate(rows);
     match evaluated.errors.into_iter().next() {
         Some(error) => Err(error.message),
@@ -155,6 +162,14 @@ impl<'a> Scope<'a> {
         };
         let parameters = self.parameters.iter().map(|column| take(column, &indices)).collect();
         Scope { rows: self.rows, selection: Some(selection), parameters, len: chosen.len(), reported: self.reported }
+    }
+
+    /// The records that the rows of this scope come from, if they come from records.
+    fn records(&self) -> Option<Origin> {
+        let origin = self.rows.origin?;
+        let Some(selection) = &self.selection else { return Some(origin.clone()) };
+        let offsets = selection.values().iter().map(|row| origin.offsets[*row as usize]).collect();
+        Some(Origin { topic: origin.topic.clone(), partition: origin.partition, offsets })
     }
 
     /// The row of the whole batch that a row of this scope is.

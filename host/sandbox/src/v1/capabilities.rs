@@ -4,7 +4,7 @@ use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::calzone::plugin::log::Level;
-use super::bindings::calzone::plugin::{clock, fault, insert, log, query, random};
+use super::bindings::calzone::plugin::{clock, fault, insert, key_value, log, query, random};
 use crate::SandboxError;
 use crate::instance::Guest;
 use crate::limits::cut;
@@ -18,6 +18,8 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Guest>, SandboxError> {
         random::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)?;
         clock::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)?;
         log::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)?;
+        key_value::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)?;
+        super::http::add_to_linker(linker)?;
         insert::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)?;
         query::add_to_linker::<_, HasSelf<Guest>>(linker, |g| g)
     };

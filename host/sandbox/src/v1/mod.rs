@@ -6,6 +6,8 @@ mod convert;
 mod endpoints;
 mod error_policies;
 mod functions;
+mod http;
+mod key_value;
 mod stages;
 
 pub(crate) use aggregates::{AggregateBatch, Aggregates};
@@ -24,12 +26,14 @@ pub(crate) use stages::{BatchColumns, OutputRows, Stages};
 /// Each is a world's mark: a plugin exports one of them at least.
 pub const WORLDS: [&str; 6] = [FUNCTIONS, TABLE_FUNCTIONS, AGGREGATES, STAGES, ENDPOINTS, ERROR_POLICIES];
 /// What a plugin may import. `types` holds no functions and gives nothing.
-pub const IMPORTS: [&str; 7] = [
+pub const IMPORTS: [&str; 9] = [
     "calzone:plugin/types@1.0.0",
     "calzone:plugin/fault@1.0.0",
     "calzone:plugin/random@1.0.0",
     "calzone:plugin/clock@1.0.0",
     "calzone:plugin/log@1.0.0",
+    "calzone:plugin/key-value@1.0.0",
+    "calzone:plugin/http@1.0.0",
     "calzone:plugin/insert@1.0.0",
     "calzone:plugin/query@1.0.0",
 ];
@@ -51,6 +55,8 @@ pub fn capability(import: &str) -> Option<crate::Capability> {
         "calzone:plugin/random@1.0.0" => Some(crate::Capability::Random),
         "calzone:plugin/clock@1.0.0" => Some(crate::Capability::Clock),
         "calzone:plugin/log@1.0.0" => Some(crate::Capability::Log),
+        "calzone:plugin/key-value@1.0.0" => Some(crate::Capability::KeyValue),
+        "calzone:plugin/http@1.0.0" => Some(crate::Capability::Http),
         "calzone:plugin/insert@1.0.0" => Some(crate::Capability::Insert),
         "calzone:plugin/query@1.0.0" => Some(crate::Capability::Query),
         _ => None,
@@ -68,6 +74,8 @@ pub(crate) mod bindings {
                 import calzone:plugin/random@1.0.0;
                 import calzone:plugin/clock@1.0.0;
                 import calzone:plugin/log@1.0.0;
+                import calzone:plugin/key-value@1.0.0;
+                import calzone:plugin/http@1.0.0;
                 import calzone:plugin/insert@1.0.0;
                 import calzone:plugin/query@1.0.0;
                 export calzone:plugin/scalar-functions@1.0.0;
@@ -78,6 +86,8 @@ pub(crate) mod bindings {
                 export calzone:plugin/endpoints@1.0.0;
             }
         ",
+        // A store that fails, or is too full, ends the call.
+        imports: { "calzone:plugin/key-value": trappable },
         // Columns are lent to the guest, not copied for it.
         ownership: Borrowing { duplicate_if_necessary: true },
     });

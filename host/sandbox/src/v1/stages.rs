@@ -9,7 +9,7 @@ use wasmtime::component::InstancePre;
 
 use super::bindings::calzone::plugin::types::Setting;
 use super::bindings::exports::calzone::plugin::stages::{
-    Batch, ColumnSource, Guest as Exports, GuestIndices, HeaderParam, HeaderResult, InputColumn, Plan,
+    Batch, ColumnSource, Guest as Exports, GuestIndices, HeaderParam, HeaderResult, InputColumn, Output, Plan,
 };
 use super::convert::{lend, row_errors, take};
 use crate::columns::{Answered, Buffers, scalars};
@@ -18,7 +18,10 @@ use crate::fault::{Fault, TimeLimit};
 use crate::instance::{Guest, Instance};
 use crate::limits::Limits;
 use crate::signature::parse_type;
-use crate::stage::{StageColumn, StagePlan, StageSource};
+use crate::stage::{StageColumn, StageOutput, StagePlan, StageSource};
+
+/// Outputs of one stage.
+const OUTPUTS_MAX: usize = 64;
 
 /// Where a component has its stages.
 #[derive(Clone)]
@@ -38,7 +41,6 @@ pub(crate) struct OutputRows {
     pub columns: Vec<Answered>,
     pub timestamps: Option<ScalarBuffer<i64>>,
     pub headers: Option<Vec<Arc<[Header]>>>,
-    pub errors: Vec<RowError>,
 }
 
 impl Stages {
@@ -91,12 +93,14 @@ impl Stages {
         read_plan(plan, input.len(), limits).map_err(Fault::Answer)
     }
 
+    /// Rows for each of `outputs` outputs, and the rows that failed.
     pub(crate) fn process(
         &self,
         instance: &mut Instance,
         limits: &Limits,
         batch: &BatchColumns<'_>,
-    ) -> Result<OutputRows, Fault> {
+        outputs: usize,
+    ) -> Result<(Vec<OutputRows>, Vec<RowError>), Fault> {
         let columns = lend(batch.columns);
         let timestamps: Option<Vec<u8>> = batch.timestamps.map(|t| t.iter().flat_map(|t| t.to_le_bytes()).collect());
         let headers: Option<Vec<Vec<HeaderParam<'_>>>> =
@@ -111,15 +115,20 @@ impl Stages {
         let answer =
             self.call(instance, TimeLimit::Batch, |store, exports| exports.call_process(store, lent))?.map_err(Fault::Error)?;
         let errors = row_errors(answer.errors, batch.rows, limits.message_bytes).map_err(Fault::Answer)?;
-        let mut outputs = answer.outputs.into_iter();
-        let (Some(rows), None) = (outputs.next(), outputs.next()) else {
-            return Err(Fault::Answer("it has not the one output that was planned".to_owned()));
-        };
-        let source_rows = source_rows(rows.source_rows, batch.rows, &errors, limits).map_err(Fault::Answer)?;
-        let timestamps = rows.timestamps.map(|t| scalars::<i64>(t, source_rows.len())).transpose();
-        let timestamps = timestamps.map_err(|e| Fault::Answer(format!("timestamps: {e}")))?;
-        let headers = rows.headers.map(|h| header_rows_of(h, source_rows.len())).transpose().map_err(Fault::Answer)?;
-        Ok(OutputRows { source_rows, columns: take(rows.columns), timestamps, headers, errors })
+        if answer.outputs.len() != outputs {
+            return Err(Fault::Answer(format!("it has rows for {} outputs where {outputs} were planned", answer.outputs.len())));
+        }
+        let mut rows_left = limits.output_rows;
+        let read = answer.outputs.into_iter().map(|rows| {
+            let source_rows = source_rows(rows.source_rows, batch.rows, &errors, rows_left, limits)?;
+            rows_left -= source_rows.len();
+            let timestamps = rows.timestamps.map(|t| scalars::<i64>(t, source_rows.len())).transpose();
+            let timestamps = timestamps.map_err(|e| format!("timestamps: {e}"))?;
+            let headers = rows.headers.map(|h| header_rows_of(h, source_rows.len())).transpose()?;
+            Ok(OutputRows { source_rows, columns: take(rows.columns), timestamps, headers })
+        });
+        let outputs = read.collect::<Result<_, String>>().map_err(Fault::Answer)?;
+        Ok((outputs, errors))
     }
 }
 
@@ -127,9 +136,11 @@ fn lend_header((key, value): &Header) -> HeaderParam<'_> {
     HeaderParam { key, value: value.as_deref() }
 }
 
-fn source_rows(bytes: Vec<u8>, rows: usize, errors: &[RowError], limits: &Limits) -> Result<Vec<u32>, String> {
+/// `left`: how many rows may still come.
+fn source_rows(bytes: Vec<u8>, rows: usize, errors: &[RowError], left: usize, limits: &Limits) -> Result<Vec<u32>, String> {
     let count = bytes.len() / 4;
-    if count > limits.output_rows {
+    if count > left {
+        let count = limits.output_rows - left + count;
         return Err(format!("{count} rows for {rows}, at most {} may be (output_rows)", limits.output_rows));
     }
     let sources = scalars::<u32>(bytes, count)?.to_vec();
@@ -155,16 +166,8 @@ fn header_rows_of(headers: Vec<Vec<HeaderResult>>, rows: usize) -> Result<Vec<Ar
 
 /// Checks what a stage plans.
 fn read_plan(plan: Plan, inputs: usize, limits: &Limits) -> Result<StagePlan, String> {
-    let mut outputs = plan.outputs.into_iter();
-    let (Some(output), None) = (outputs.next(), outputs.next()) else {
-        return Err("a stage has exactly one output here".to_owned());
-    };
-    if output.columns.is_empty() || output.columns.len() > limits.output_columns {
-        return Err(format!(
-            "its output has {} columns; 1 to {} may be (output_columns)",
-            output.columns.len(),
-            limits.output_columns
-        ));
+    if plan.outputs.is_empty() || plan.outputs.len() > OUTPUTS_MAX {
+        return Err(format!("it has {} outputs; 1 to {OUTPUTS_MAX} may be", plan.outputs.len()));
     }
     let input = |position: u32| match position as usize {
         position if position < inputs => Ok(position),
@@ -173,6 +176,28 @@ fn read_plan(plan: Plan, inputs: usize, limits: &Limits) -> Result<StagePlan, St
     let reads = plan.reads.into_iter().map(input).collect::<Result<Vec<usize>, String>>()?;
     if reads.len() > limits.output_columns {
         return Err(format!("it reads {} columns; at most {} may be (output_columns)", reads.len(), limits.output_columns));
+    }
+    let mut names = std::collections::HashSet::new();
+    let mut outputs = Vec::with_capacity(plan.outputs.len());
+    for output in plan.outputs {
+        if !names.insert(output.name.to_ascii_uppercase()) {
+            return Err(format!("there are two outputs `{}`", crate::limits::cut(&output.name, 100)));
+        }
+        outputs.push(read_output(output, &input, limits)?);
+    }
+    Ok(StagePlan { reads, outputs, wants_timestamps: plan.timestamps, wants_headers: plan.headers })
+}
+
+fn read_output(output: Output, input: &dyn Fn(u32) -> Result<usize, String>, limits: &Limits) -> Result<StageOutput, String> {
+    if output.name.len() > limits.message_bytes {
+        return Err(format!("an output has the name `{}`", crate::limits::cut(&output.name, 100)));
+    }
+    if output.columns.is_empty() || output.columns.len() > limits.output_columns {
+        return Err(format!(
+            "its output has {} columns; 1 to {} may be (output_columns)",
+            output.columns.len(),
+            limits.output_columns
+        ));
     }
     let mut names = std::collections::HashSet::new();
     let (mut columns, mut computed) = (Vec::new(), 0);
@@ -192,5 +217,5 @@ fn read_plan(plan: Plan, inputs: usize, limits: &Limits) -> Result<StagePlan, St
         };
         columns.push(StageColumn { name: column.name.into(), key: column.key, source });
     }
-    Ok(StagePlan { reads, columns, wants_timestamps: plan.timestamps, wants_headers: plan.headers })
+    Ok(StageOutput { name: output.name.into(), columns })
 }

@@ -32,7 +32,8 @@ impl DataAccess for Asked {
     }
 }
 
-const GRANTED: Grants = Grants { random: true, clock: false, log: false, insert: true, query: true };
+const GRANTED: Grants =
+    Grants { random: true, clock: false, log: false, key_value: false, http: Vec::new(), insert: true, query: true };
 
 fn open(limits: Limits, data: Arc<Asked>) -> Endpoint {
     load("hostile-endpoint").with_limits(limits).open_endpoint(&[], &GRANTED, data).unwrap()

@@ -1,5 +1,6 @@
 //! The sandbox with real guests, as `make plugins` builds them.
 
+mod capabilities;
 mod endpoints;
 mod error_policies;
 mod functions;
@@ -23,7 +24,7 @@ fn guest(name: &str) -> Vec<u8> {
 }
 
 fn options(cache_dir: PathBuf, limits: Limits) -> SandboxOptions {
-    SandboxOptions { cache_dir, compiler: env!("CARGO_BIN_EXE_calzone-compile-plugin").into(), limits }
+    SandboxOptions { cache_dir, compiler: env!("CARGO_BIN_EXE_calzone-compile-plugin").into(), limits, outbound: None }
 }
 
 /// One sandbox for all tests, so that each guest is compiled once.
@@ -43,7 +44,8 @@ fn load(name: &str) -> Arc<Component> {
 }
 
 /// All granted.
-const ALL: Grants = Grants { random: true, clock: true, log: true, insert: false, query: false };
+const ALL: Grants =
+    Grants { random: true, clock: true, log: true, key_value: true, http: Vec::new(), insert: false, query: false };
 
 fn binding(arguments: &[SqlType], returns: SqlType) -> Binding {
     Binding { arguments: arguments.to_vec(), returns, properties: Default::default() }

@@ -31,7 +31,7 @@ fn open(component: &Component, stage: &str) -> StageInstance {
 }
 
 fn texts(answer: &StageAnswer) -> Vec<String> {
-    let column = &answer.columns[0];
+    let column = &answer.outputs[0].columns[0];
     (0..column.len()).map(|r| value_at(column, r).as_str().unwrap().to_owned()).collect()
 }
 
@@ -40,8 +40,8 @@ fn draw(stage: &mut StageInstance, rows: usize, size: usize) -> Vec<String> {
     let mut drawn = Vec::new();
     for start in (0..rows).step_by(size) {
         let len = size.min(rows - start);
-        let answer = stage.process(&batch(Vec::new(), start as i64, len));
-        assert_eq!(answer.source_rows, (0..len as u32).collect::<Vec<_>>());
+        let answer = stage.process(&batch(Vec::new(), start as i64, len), &mut None);
+        assert_eq!(answer.outputs[0].source_rows, (0..len as u32).collect::<Vec<_>>());
         assert_eq!(answer.errors, []);
         drawn.extend(texts(&answer));
     }
@@ -56,11 +56,14 @@ fn a_stage_plans_its_columns() {
     let plan = component.open_stage("sauce", &[], &orders(), &ALL).unwrap();
     assert!(plan.reads.is_empty());
     // SAUCE is there already: it is replaced where it stands.
-    let sources: Vec<_> = plan.columns.iter().map(|c| c.source.clone()).collect();
+    let sources: Vec<_> = plan.outputs[0].columns.iter().map(|c| c.source.clone()).collect();
     assert_eq!(sources, [StageSource::PassThrough(0), StageSource::PassThrough(1), StageSource::Guest(0, SqlType::Varchar)]);
-    assert_eq!(plan.output_schema(&orders()), orders());
+    assert_eq!(plan.outputs[0].output_schema(&orders()), orders());
     let cheese = load("cheese").open_stage("cheese", &[], &orders(), &ALL).unwrap();
-    assert_eq!(cheese.output_schema(&orders()).to_string(), "`ID` INTEGER KEY, `N` BIGINT, `SAUCE` STRING, `CHEESE` STRING");
+    assert_eq!(
+        cheese.outputs[0].output_schema(&orders()).to_string(),
+        "`ID` INTEGER KEY, `N` BIGINT, `SAUCE` STRING, `CHEESE` STRING"
+    );
 }
 
 #[test]
@@ -101,16 +104,20 @@ fn rows_are_repeated_dropped_and_failed() {
     for size in [1, 2, 5, 9] {
         let mut stage = component.instantiate_stage("repeat", &config, &orders(), &ALL).unwrap();
         assert_eq!(stage.plan().reads, [1]);
-        assert_eq!(stage.plan().output_schema(&orders()).to_string(), "`ID` INTEGER KEY, `SAUCE` STRING, `COPY` BIGINT");
+        assert_eq!(
+            stage.plan().outputs[0].output_schema(&orders()).to_string(),
+            "`ID` INTEGER KEY, `SAUCE` STRING, `COPY` BIGINT"
+        );
         let (mut rows, mut failed) = (Vec::new(), Vec::new());
         for start in (0..counts.len()).step_by(size) {
             let len = size.min(counts.len() - start);
-            let answer = stage.process(&batch(vec![column.slice(start, len)], start as i64, len));
-            let (timestamps, headers) = (answer.timestamps.clone(), answer.headers.clone());
-            for (i, row) in answer.source_rows.iter().enumerate() {
+            let mut answer = stage.process(&batch(vec![column.slice(start, len)], start as i64, len), &mut None);
+            let out = answer.outputs.remove(0);
+            let (timestamps, headers) = (out.timestamps.clone(), out.headers.clone());
+            for (i, row) in out.source_rows.iter().enumerate() {
                 let last = headers.as_ref().unwrap()[i].last().cloned().unwrap();
                 assert_eq!(headers.as_ref().unwrap()[i].len(), 2);
-                let copy = value_at(&answer.columns[0], i).as_i64().unwrap();
+                let copy = value_at(&out.columns[0], i).as_i64().unwrap();
                 assert_eq!(last, (Arc::from("copy"), Some(copy.to_string().into_bytes())));
                 rows.push((start + *row as usize, copy, timestamps.as_ref().unwrap()[i]));
             }

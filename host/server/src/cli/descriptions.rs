@@ -119,6 +119,9 @@ pub fn query(query: &Value) -> String {
     if !hosts.is_empty() {
         out.push_str(&field("Host Query Status", &format!("{{{}}}", hosts.join(", "))));
     }
+    if !string(&query["pausedBecause"]).is_empty() {
+        out.push_str(&field("Paused because", string(&query["pausedBecause"])));
+    }
     out.push('\n');
     out.push_str(&fields(&query["fields"], "key", string(&query["windowType"])));
     let names = |key: &str| array(&query[key]).map(|s| string(s).to_owned()).collect::<Vec<_>>();
@@ -198,8 +201,19 @@ pub fn plugin(plugin: &Value) -> String {
             out.push_str(&field(label, &value));
         }
     }
-    out.push_str(&list(["Revision", "Active", "Bytes", "SHA-256"], &plugin["revisions"], |r| {
-        vec![r["revision"].to_string(), r["active"].to_string(), r["bytes"].to_string(), string(&r["sha256"]).to_owned()]
+    out.push_str(&list(["Revision", "Active", "Bytes", "Used By", "SHA-256"], &plugin["revisions"], |r| {
+        vec![
+            r["revision"].to_string(),
+            r["active"].to_string(),
+            r["bytes"].to_string(),
+            strings(&r["usedBy"]),
+            string(&r["sha256"]).to_owned(),
+        ]
+    }));
+    out.push_str(&list(["Limit", "Value", "Set By"], &plugin["limits"], |l| {
+        let origin = string(&l["origin"]);
+        let set_by = if origin == "DEFAULT" { String::new() } else { origin.to_owned() };
+        vec![string(&l["name"]).to_owned(), l["value"].to_string(), set_by]
     }));
     out
 }
@@ -234,6 +248,22 @@ pub fn error_policy(policy: &Value) -> String {
     out + &table.text()
 }
 
+pub fn dry_run(answer: &Value) -> String {
+    let mut out = String::new();
+    for query in array(&answer["queries"]) {
+        let (id, differing) = (string(&query["queryId"]), &query["differing"]);
+        let title = format!("{id}: revision {} differs for {differing} of {} records", answer["revision"], query["records"]);
+        out.push_str(&format!("\n{title}\n"));
+        if array(&query["examples"]).next().is_some() {
+            out.push_str(&list(["Topic", "Partition", "Offset", "Now", "Then"], &query["examples"], |e| {
+                let place = [string(&e["topic"]).to_owned(), e["partition"].to_string(), e["offset"].to_string()];
+                place.into_iter().chain([strings(&e["old"]), strings(&e["new"])]).collect()
+            }));
+        }
+    }
+    if out.is_empty() { "\nNo query runs the code that would change.\n".to_owned() } else { out }
+}
+
 pub fn stage(stage: &Value) -> String {
     let mut out = format!("\n{}", field("Name", string(&stage["name"])));
     let plugin = format!("{} (stage {}, revision {})", string(&stage["plugin"]), string(&stage["stage"]), stage["revision"]);
@@ -245,6 +275,7 @@ pub fn stage(stage: &Value) -> String {
         ("Into", strings(&stage["into"])),
         ("Plugin", plugin),
         ("State", string(&stage["state"]).to_owned()),
+        ("Paused because", string(&stage["pausedBecause"]).to_owned()),
         ("Config", config.join(", ")),
         ("Granted", strings(&stage["grants"])),
         ("On error", string(&stage["errorPolicy"]).to_owned()),

@@ -48,6 +48,7 @@ fn body(answer: &Value) -> String {
         "queryDescription" => descriptions::query(&answer["queryDescription"]),
         "query_descriptions" => array(&answer["queryDescriptions"]).map(descriptions::query).collect(),
         "describe_function" => descriptions::function(answer),
+        "dry_run" => descriptions::dry_run(answer),
         "plugins" => plugins(&answer["plugins"]),
         "plugin_description" => descriptions::plugin(&answer["plugin"]),
         "stages" => list(["Stage", "From", "Into", "Plugin", "Revision", "State"], &answer["stages"], |s| {

@@ -2,36 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use calzone_sandbox::Limits;
+use calzone_sandbox::{LIMITS, Limits};
 
 use super::ConfigError;
 
-type Setter = fn(&mut Limits, u64);
-
-/// Name after `calzone.plugin.`, and what it sets.
-const SETTINGS: &[(&str, Setter)] = &[
-    ("module.bytes", |l, n| l.module_bytes = n as usize),
-    ("compile.cpu.seconds", |l, n| l.compile_cpu_seconds = n),
-    ("compile.seconds", |l, n| l.compile_seconds = n),
-    ("compile.memory.bytes", |l, n| l.compile_memory_bytes = n),
-    ("compiled.bytes", |l, n| l.compiled_bytes = n),
-    ("start.ms", |l, n| l.start_ms = n),
-    ("batch.ms", |l, n| l.batch_ms = n),
-    ("isolation.ms", |l, n| l.isolation_ms = n),
-    ("memory.bytes", |l, n| l.memory_bytes = n as usize),
-    ("output.bytes", |l, n| l.output_bytes = n as usize),
-    ("output.rows", |l, n| l.output_rows = n as usize),
-    ("output.columns", |l, n| l.output_columns = n as usize),
-    ("request.ms", |l, n| l.request_ms = n),
-    ("request.bytes", |l, n| l.request_bytes = n as usize),
-    ("response.bytes", |l, n| l.response_bytes = n as usize),
-    ("request.calls", |l, n| l.request_calls = n as u32),
-    ("query.rows", |l, n| l.query_rows = n as usize),
-    ("concurrent.requests", |l, n| l.concurrent_requests = n as usize),
-    ("waiting.requests", |l, n| l.waiting_requests = n as usize),
-    ("table.elements", |l, n| l.table_elements = n as usize),
-    ("log.lines", |l, n| l.log_lines = n as u32),
-];
+/// Settings of that prefix that are no limits of a single guest; the engine reads them.
+const OTHERS: [&str; 4] = ["breaker.faults", "breaker.lost.ms", "breaker.window.ms", "revisions.kept"];
 
 /// The limits that the settings ask for.
 ///
@@ -41,17 +17,18 @@ pub fn limits(properties: &BTreeMap<String, String>) -> Result<Limits, ConfigErr
     let mut limits = Limits::default();
     for (name, value) in properties {
         let Some(short) = name.strip_prefix("calzone.plugin.") else { continue };
-        let Some((_, set)) = SETTINGS.iter().find(|(known, _)| *known == short) else {
-            let known: Vec<&str> = SETTINGS.iter().map(|(name, _)| *name).collect();
-            return Err(ConfigError::new(format!(
-                "there is no setting {name}; after `calzone.plugin.` come: {}",
-                known.join(", ")
-            )));
-        };
-        match value.trim().parse::<u64>() {
-            Ok(number) if number > 0 => set(&mut limits, number),
-            _ => return Err(ConfigError::new(format!("{name}={value}: give a whole number above 0"))),
+        if OTHERS.contains(&short) {
+            if value.trim().parse::<u64>().is_err() {
+                return Err(ConfigError::new(format!("{name}={value}: give a whole number; 0 switches it off")));
+            }
+            continue;
         }
+        if !LIMITS.iter().any(|l| l.name == short) {
+            let known: Vec<&str> = LIMITS.iter().map(|l| l.name).chain(OTHERS).collect();
+            let message = format!("there is no setting {name}; after `calzone.plugin.` come: {}", known.join(", "));
+            return Err(ConfigError::new(message));
+        }
+        limits.set(name, value).map_err(ConfigError::new)?;
     }
     Ok(limits)
 }
@@ -64,8 +41,15 @@ mod tests {
     fn limits_are_set_by_name() {
         let properties = BTreeMap::from([("calzone.plugin.batch.ms".to_owned(), "7".to_owned())]);
         assert_eq!(limits(&properties).unwrap().batch_ms, 7);
-        for (name, value) in [("calzone.plugin.nope", "1"), ("calzone.plugin.batch.ms", "0"), ("calzone.plugin.batch.ms", "x")] {
+        for (name, value) in [
+            ("calzone.plugin.nope", "1"),
+            ("calzone.plugin.batch.ms", "0"),
+            ("calzone.plugin.batch.ms", "x"),
+            ("calzone.plugin.stack.bytes", "999999999"),
+            ("calzone.plugin.breaker.faults", "-1"),
+        ] {
             assert!(limits(&BTreeMap::from([(name.to_owned(), value.to_owned())])).is_err(), "{name}={value}");
         }
+        assert!(limits(&BTreeMap::from([("calzone.plugin.breaker.faults".to_owned(), "0".to_owned())])).is_ok());
     }
 }

@@ -83,6 +83,7 @@ fn kind_and_fields(kind: &AnswerKind, names: &Names<'_>) -> (&'static str, Value
             ("terminate_query", json!({ "queryId": query_id, "wasTerminated": was_terminated }))
         }
         AnswerKind::AssertTopic { topic, exists } => ("assert_topic", json!({ "topicName": topic, "exists": exists })),
+        AnswerKind::DryRun { revision, queries } => ("dry_run", plugin::dry_run_json(*revision, queries)),
         AnswerKind::Plugins(plugins) => {
             let all: Vec<Value> = plugins.iter().map(plugin_json).collect();
             ("plugins", json!({ "plugins": all }))

@@ -1,7 +1,7 @@
 //! Plugins: uploads, lists and descriptions.
 
 use calzone_engine::Uploaded;
-use calzone_engine::answer::{PluginSummary, RevisionSummary};
+use calzone_engine::answer::{DryRunQuery, LimitOrigin, PluginSummary, RevisionSummary};
 use serde_json::{Value, json};
 
 /// The answer to an upload.
@@ -24,6 +24,22 @@ fn of_revision(name: &str, revision: &RevisionSummary) -> Value {
     })
 }
 
+/// DRY RUN.
+pub fn dry_run_json(revision: i64, queries: &[DryRunQuery]) -> Value {
+    let queries: Vec<Value> = queries
+        .iter()
+        .map(|query| {
+            let examples: Vec<Value> = query
+                .examples
+                .iter()
+                .map(|e| json!({ "topic": e.topic, "partition": e.partition, "offset": e.offset, "old": e.old, "new": e.new }))
+                .collect();
+            json!({ "queryId": query.query_id, "records": query.records, "differing": query.differing, "examples": examples })
+        })
+        .collect();
+    json!({ "revision": revision, "queries": queries })
+}
+
 /// A plugin by its active revision, with the list of all.
 pub fn plugin_json(plugin: &PluginSummary) -> Value {
     let active = plugin.revisions.iter().find(|r| r.active).or(plugin.revisions.last());
@@ -40,6 +56,7 @@ pub fn plugin_json(plugin: &PluginSummary) -> Value {
                 "sha256": r.sha256,
                 "bytes": r.bytes,
                 "active": r.active,
+                "usedBy": r.used_by,
                 "functions": r.functions,
                 "stages": r.stages,
                 "errorPolicies": r.error_policies,
@@ -49,5 +66,18 @@ pub fn plugin_json(plugin: &PluginSummary) -> Value {
         })
         .collect();
     value["revisions"] = revisions.into();
+    let limits: Vec<Value> = plugin
+        .limits
+        .iter()
+        .map(|limit| {
+            let origin = match limit.origin {
+                LimitOrigin::Default => "DEFAULT",
+                LimitOrigin::Server => "SERVER",
+                LimitOrigin::Plugin => "PLUGIN",
+            };
+            json!({ "name": limit.name, "value": limit.value, "origin": origin })
+        })
+        .collect();
+    value["limits"] = limits.into();
     value
 }

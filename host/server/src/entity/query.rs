@@ -24,7 +24,7 @@ fn kind_name(kind: QueryKind) -> &'static str {
 /// SHOW QUERIES.
 pub fn summary(query: &QuerySummary) -> Value {
     let state = state_name(query.state);
-    json!({
+    let mut value = json!({
         "queryString": query.statement,
         "sinks": query.sinks,
         "sinkKafkaTopics": query.sink_topics,
@@ -32,7 +32,11 @@ pub fn summary(query: &QuerySummary) -> Value {
         "statusCount": { state: 1 },
         "queryType": kind_name(query.kind),
         "state": state,
-    })
+    });
+    if let Some(reason) = &query.reason {
+        value["pausedBecause"] = reason.as_str().into();
+    }
+    value
 }
 
 /// EXPLAIN and SHOW QUERIES EXTENDED.
@@ -54,7 +58,7 @@ pub fn description(described: &QueryDescription, names: &Names<'_>) -> Value {
     } else {
         format!("_confluent-ksql-{}transient_{}", names.service_id, query.id)
     };
-    json!({
+    let mut value = json!({
         "id": query.id,
         "statementText": query.statement,
         "windowType": described.window.map(|w| source::window_name(w.kind)),
@@ -70,5 +74,9 @@ pub fn description(described: &QueryDescription, names: &Names<'_>) -> Value {
         "tasksMetadata": [],
         "consumerGroupId": group,
         "state": state,
-    })
+    });
+    if let Some(reason) = &query.reason {
+        value["pausedBecause"] = reason.as_str().into();
+    }
+    value
 }

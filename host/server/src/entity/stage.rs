@@ -7,7 +7,7 @@ use super::{query, schema};
 
 /// SHOW STAGES.
 pub fn summary(stage: &StageSummary) -> Value {
-    json!({
+    let mut value = json!({
         "name": stage.name,
         "queryId": stage.query_id,
         "from": stage.from,
@@ -16,7 +16,11 @@ pub fn summary(stage: &StageSummary) -> Value {
         "stage": stage.stage,
         "revision": stage.revision,
         "state": query::state_name(stage.state),
-    })
+    });
+    if let Some(reason) = &stage.reason {
+        value["pausedBecause"] = reason.as_str().into();
+    }
+    value
 }
 
 /// DESCRIBE STAGE.

@@ -22,7 +22,8 @@ const MEASURE_MS: u64 = 400;
 const GROUPS: usize = 100;
 /// A plugin's function has another name here than a built-in one.
 const OWN_NAME: &str = "PLUGIN_FUNCTION";
-const ALL: Grants = Grants { random: true, clock: true, log: true, insert: false, query: false };
+const ALL: Grants =
+    Grants { random: true, clock: true, log: true, key_value: false, http: Vec::new(), insert: false, query: false };
 
 pub struct Options {
     /// Rows of a batch.
@@ -239,7 +240,7 @@ fn stage(component: &Component, name: &str, options: &Options) -> Result<Figures
     };
     let batch = batch_of(options.rows);
     let run = || {
-        let (nanos, answer) = timed(|| instance.process(&batch));
+        let (nanos, answer) = timed(|| instance.process(&batch, &mut None));
         match answer.errors.first() {
             None => Ok(nanos),
             Some(error) => Err(format!("it fails on the measured values: {}", error.message)),

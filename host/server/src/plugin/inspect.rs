@@ -11,7 +11,8 @@ pub fn load(file: &Path) -> Result<Arc<Component>, String> {
     let bytes = std::fs::read(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
     let cache = tempfile::tempdir().map_err(|e| format!("cannot make a folder for the compiled plugin: {e}"))?;
     let compiler = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
-    let options = SandboxOptions { cache_dir: cache.path().join("compiled"), compiler, limits: Limits::default() };
+    let options =
+        SandboxOptions { cache_dir: cache.path().join("compiled"), compiler, limits: Limits::default(), outbound: None };
     let name = file.file_stem().map_or_else(|| "plugin".into(), |n| n.to_string_lossy().into_owned());
     let sandbox = Sandbox::new(options).map_err(|e| e.to_string())?;
     sandbox.load(&name, &bytes).map_err(|e| e.to_string())

@@ -5,6 +5,7 @@ mod endpoints;
 mod harness;
 mod inserts;
 mod lifecycle;
+mod plugin_life;
 mod plugins;
 mod routes;
 mod rows;

@@ -44,7 +44,7 @@ pub(super) fn format(out: &mut String, create: &CreateEndpoint) {
         out.push_str(" CONFIG ");
         property::format_settings(out, &create.config);
     }
-    stage::format_grants(out, &create.grants);
+    stage::format_grants(out, "GRANT", &create.grants);
     if let Some(listener) = &create.listener {
         out.push_str(&format!(" LISTENER {}", quote_text(listener)));
     }

@@ -210,6 +210,7 @@ pub(crate) fn format(out: &mut String, statement: &Statement) {
         Statement::AlterRevision { target, name, revision, dry_run } => {
             plugin::format_revision(out, *target, name, *revision, dry_run.as_ref());
         }
+        Statement::AlterGrants { target, name, revoke, grants } => plugin::format_grants(out, *target, name, *revoke, grants),
         Statement::AlterPluginSet { name, settings } => plugin::format_set(out, name, settings),
         Statement::CreateErrorPolicy(create) => error_policy::format(out, create),
         Statement::DropErrorPolicy { if_exists, name } => drop::format_named(out, "ERROR POLICY", *if_exists, name),

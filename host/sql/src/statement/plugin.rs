@@ -1,8 +1,8 @@
 //! Functions from plugins, and which revision of a plugin is in use.
 
-use super::{format_create, property};
+use super::{format_create, property, stage};
 use crate::Spanned;
-use crate::ast::{CreateFunction, DryRun, Name, Parameter, Property, RevisionTarget, Statement};
+use crate::ast::{CreateFunction, DryRun, Grant, Name, Parameter, Property, RevisionTarget, Statement};
 use crate::expression::literal::separated;
 use crate::keywords::{quote_name, quote_resource, quote_text};
 use crate::parser::{Parser, Parsing};
@@ -24,7 +24,8 @@ pub(super) fn create_function(p: &mut Parser, or_replace: bool) -> Parsing<State
     }
     let plugin = using_plugin(p)?;
     let function = if p.take("FUNCTION") { Some(p.text_literal("the function's name in the plugin")?) } else { None };
-    Ok(Statement::CreateFunction(CreateFunction { or_replace, if_not_exists, name, declared, plugin, function }))
+    let grants = if p.take("GRANT") { stage::grants(p)? } else { Vec::new() };
+    Ok(Statement::CreateFunction(CreateFunction { or_replace, if_not_exists, name, declared, plugin, function, grants }))
 }
 
 /// `name type` or `type`: a type alone is not followed by the start of another.
@@ -59,8 +60,18 @@ pub(super) fn alter(p: &mut Parser) -> Parsing<Option<Statement>> {
     if target == RevisionTarget::Plugin && p.take("SET") {
         return Ok(Some(Statement::AlterPluginSet { name, settings: property::settings(p, "the plugin's settings")? }));
     }
+    if target != RevisionTarget::Plugin {
+        for (word, revoke) in [("GRANT", false), ("REVOKE", true)] {
+            if p.take(word) {
+                return Ok(Some(Statement::AlterGrants { target, name, revoke, grants: stage::grants(p)? }));
+            }
+        }
+    }
     if !p.take("USE") {
-        let words: &[&str] = if target == RevisionTarget::Plugin { &["USE REVISION", "SET"] } else { &["USE REVISION"] };
+        let words: &[&str] = match target {
+            RevisionTarget::Plugin => &["USE REVISION", "SET"],
+            _ => &["USE REVISION", "GRANT", "REVOKE"],
+        };
         return Err(p.expected_words(words, "after the name"));
     }
     p.expect("REVISION", "after USE")?;
@@ -106,21 +117,30 @@ pub(super) fn format_create_function(out: &mut String, create: &CreateFunction) 
     if let Some(function) = &create.function {
         out.push_str(&format!(" FUNCTION {}", quote_text(&function.node)));
     }
+    stage::format_grants(out, "GRANT", &create.grants);
 }
 
 pub(super) fn format_revision(out: &mut String, target: RevisionTarget, name: &Name, revision: i64, dry_run: Option<&DryRun>) {
     if dry_run.is_some() {
         out.push_str("DRY RUN ");
     }
-    let what = match target {
-        RevisionTarget::Plugin => format!("PLUGIN {}", quote_resource(&name.node)),
-        RevisionTarget::Stage => format!("STAGE {}", quote_name(&name.node)),
-        RevisionTarget::Function => format!("FUNCTION {}", quote_name(&name.node)),
-    };
-    out.push_str(&format!("ALTER {what} USE REVISION {revision}"));
+    out.push_str(&format!("ALTER {} USE REVISION {revision}", target_text(target, name)));
     if let Some(DryRun { last_rows: Some(rows) }) = dry_run {
         out.push_str(&format!(" ON LAST {rows} ROWS"));
     }
+}
+
+fn target_text(target: RevisionTarget, name: &Name) -> String {
+    match target {
+        RevisionTarget::Plugin => format!("PLUGIN {}", quote_resource(&name.node)),
+        RevisionTarget::Stage => format!("STAGE {}", quote_name(&name.node)),
+        RevisionTarget::Function => format!("FUNCTION {}", quote_name(&name.node)),
+    }
+}
+
+pub(super) fn format_grants(out: &mut String, target: RevisionTarget, name: &Name, revoke: bool, grants: &[Grant]) {
+    out.push_str(&format!("ALTER {}", target_text(target, name)));
+    stage::format_grants(out, if revoke { "REVOKE" } else { "GRANT" }, grants);
 }
 
 pub(super) fn format_set(out: &mut String, name: &Name, settings: &[Property]) {

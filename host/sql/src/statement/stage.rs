@@ -92,18 +92,18 @@ pub(super) fn format(out: &mut String, create: &CreateStage) {
         out.push_str(" CONFIG ");
         property::format_settings(out, &create.config);
     }
-    format_grants(out, &create.grants);
+    format_grants(out, "GRANT", &create.grants);
     if let Some(policy) = &create.on_error {
         out.push_str(&format!(" ON ERROR {}", quote_name(&policy.node)));
     }
 }
 
-/// ` GRANT (…)`, nothing without grants.
-pub(super) fn format_grants(out: &mut String, grants: &[Grant]) {
+/// ` GRANT (…)` or ` REVOKE (…)`, nothing without grants.
+pub(super) fn format_grants(out: &mut String, word: &str, grants: &[Grant]) {
     if grants.is_empty() {
         return;
     }
-    out.push_str(" GRANT (");
+    out.push_str(&format!(" {word} ("));
     separated(out, grants, |out, grant| match &grant.kind {
         GrantKind::Random => out.push_str("RANDOM"),
         GrantKind::Clock => out.push_str("CLOCK"),

@@ -114,8 +114,13 @@ impl Runner {
                 }
                 None => None,
             };
-            let mut environment =
-                TaskEnvironment { bindings: self.bindings.clone(), stores: None, statistics: self.statistics.clone(), partition };
+            let mut environment = TaskEnvironment {
+                bindings: self.bindings.clone(),
+                stores: None,
+                statistics: self.statistics.clone(),
+                breaker: None,
+                partition,
+            };
             let names = (self.options.query_id.as_str(), self.options.worker.group.as_str());
             let mut desk = Desk::new(names, &guard.policy, store, partition, self.statistics.clone(), &mut environment)?;
             if let Some(guard) = &mut self.guard {

@@ -183,6 +183,7 @@ impl World {
             properties: BTreeMap::new(),
             compiler: "false".into(),
             limits: Limits::default(),
+            outbound: None,
         };
         let processing_log = ProcessingLog::start(&log, &options).unwrap();
         let plan = QueryPlan { error_policy: Some(Arc::new(policy)), ..plan(query, &name("s")) };
@@ -238,6 +239,7 @@ impl World {
             commit_interval: Duration::from_secs(3600),
             commit_when_idle: commits,
             bindings: Arc::new(BTreeMap::from([(plugin, binding)])),
+            breaker: Default::default(),
             paused: false,
             clock: self.clock.clone(),
             properties: BTreeMap::new(),
