@@ -106,11 +106,11 @@ def refused(port):
 def test_what_endpoints_use_stays(embedded):
     port = open_shop(embedded)
     for statement, word in [
-        ("DROP STREAM pizza;", "ORDER_API"),
+        ("DROP STREAM pizza;", "STAGE_ADD_SAUCE"),
         ("DROP TABLE orders;", "ORDER_API"),
         ("CREATE ENDPOINT order_api ON '/x' USING PLUGIN 'order-api';", "already"),
         ("CREATE ENDPOINT b ON '/orders' USING PLUGIN 'order-api';", "/orders"),
-        ("CREATE ENDPOINT b ON '/b' USING PLUGIN 'sauce';", "no endpoint"),
+        ("CREATE ENDPOINT b ON '/b' USING PLUGIN 'sauce' GRANT (RANDOM);", "no endpoint"),
         ("CREATE ENDPOINT b ON '/b' USING PLUGIN 'order-api';", "not granted"),
         ("CREATE ENDPOINT b ON '/b' USING PLUGIN 'order-api' GRANT (RANDOM, QUERY ON TABLE orders);", "INSERT ON"),
         ("CREATE ENDPOINT b ON '/b' USING PLUGIN 'order-api' GRANT (RANDOM, QUERY ON STREAM orders);", "TABLE"),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calzone_engine::RevisionHistory;
-use calzone_log::{Guarantee, Log, LogKind, StartOffset, TopicPartition};
+use calzone_log::{Fetched, Guarantee, Log, LogKind, StartOffset, TopicPartition};
 use calzone_state::Durability;
 use serde_json::Value as Json;
 
@@ -23,18 +23,31 @@ pub struct Record {
     pub revision: Option<i64>,
 }
 
-/// All committed records of a topic, by partition and offset.
-pub fn read(log: &dyn Log, topic: &str) -> Result<Vec<Record>, String> {
+/// All committed records of a topic, partition by partition.
+fn fetch(log: &dyn Log, topic: &str) -> Result<Vec<Fetched>, String> {
     let failed = |e: calzone_log::LogError| format!("reading {topic}: {e}");
     let ends = log.offsets(topic).map_err(failed)?;
     let places: Vec<TopicPartition> = (0..ends.len()).map(|p| TopicPartition::new(topic, p as i32)).collect();
     let starts: Vec<_> = places.iter().map(|tp| (tp.clone(), StartOffset::Earliest)).collect();
     let mut reader = log.reader(&starts).map_err(failed)?;
-    let (mut fetched, mut records) = (Vec::new(), Vec::new());
+    let mut fetched = Vec::new();
     while places.iter().zip(&ends).any(|(tp, end)| reader.position(tp) < end.latest) {
         reader.poll(&mut fetched, 10_000, std::time::Duration::ZERO).map_err(failed)?;
     }
-    for part in &fetched {
+    Ok(fetched)
+}
+
+/// The places of all committed records of a topic: partition and offset.
+pub fn places(log: &dyn Log, topic: &str) -> Result<Vec<(i32, i64)>, String> {
+    let fetched = fetch(log, topic)?;
+    let of = |part: &Fetched| part.records.iter().map(|r| (part.tp.partition, r.offset)).collect::<Vec<_>>();
+    Ok(fetched.iter().flat_map(of).collect())
+}
+
+/// All committed records of a topic whose values are JSON, by partition and offset.
+fn read(log: &dyn Log, topic: &str) -> Result<Vec<Record>, String> {
+    let mut records = Vec::new();
+    for part in &fetch(log, topic)? {
         for record in part.records.iter() {
             let header = record.headers.iter().find(|(name, _)| &**name == "calzone.revision");
             let label = header.and_then(|(_, value)| std::str::from_utf8(value.as_deref()?).ok());
@@ -43,7 +56,7 @@ pub fn read(log: &dyn Log, topic: &str) -> Result<Vec<Record>, String> {
                 offset: record.offset,
                 timestamp: record.timestamp,
                 key: record.key.unwrap_or_default().to_vec(),
-                value: serde_json::from_slice(record.value.unwrap_or(b"null")).map_err(|e| e.to_string())?,
+                value: serde_json::from_slice(record.value.unwrap_or(b"null")).map_err(|e| format!("{topic}: {e}"))?,
                 revision: label.and_then(|label| label.rsplit_once('@')?.1.parse().ok()),
             });
         }

@@ -622,6 +622,8 @@ impl Runner {
     fn assign(&mut self, work: &mut Work, assignments: Vec<Assignment>) -> Result<(), Failure> {
         let mut starting = BTreeSet::new();
         let partitions: BTreeSet<i32> = assignments.iter().map(|assignment| assignment.tp.partition).collect();
+        // The worker remembers what was paused; a partition may have been elsewhere while the query was resumed.
+        work.worker.resume(&assignments.iter().map(|assignment| assignment.tp.clone()).collect::<Vec<_>>())?;
         for assignment in assignments {
             let revisions = RevisionHistory::parse(&assignment.metadata);
             self.check_not_behind(&revisions)?;
