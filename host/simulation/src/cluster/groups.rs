@@ -54,7 +54,7 @@ impl Group {
         let old = before.and_then(|before| self.members.remove(&before));
         let (target, known) = old.map_or((Vec::new(), false), |old| (old.target, true));
         let settled = known && !self.rebalancing;
-        let member = Member { instance: instance.to_owned(), topics, seen_ms: now_ms, joined: !settled, target, fresh: settled };
+        let member = Member { instance: instance.to_owned(), topics, seen_ms: now_ms, joined: false, target, fresh: settled };
         self.members.insert(id, member);
         if !settled {
             self.begin_rebalance();
