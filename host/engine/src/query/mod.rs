@@ -7,6 +7,7 @@ mod failure;
 mod guest;
 mod guest_store;
 mod policy;
+mod restore;
 mod runner;
 mod statistics;
 

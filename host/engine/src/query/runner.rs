@@ -13,8 +13,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use calzone_exec::{Changelog, ExecError, OutputTopic, StoreSpec, Task, TaskOutput, Topology};
-use calzone_log::{Assignment, CommitOutcome, Event, Fetched, Log, LogKind, StartOffset, TopicPartition, Worker, WorkerOptions};
-use calzone_state::{Database, Durability, Store, TransactionStore, WriteBatch};
+use calzone_log::{Assignment, CommitOutcome, Event, Fetched, Log, LogKind, TopicPartition, Worker, WorkerOptions};
+use calzone_state::{Database, TransactionStore, WriteBatch};
 use calzone_types::{RecordBatch, RecordRef};
 
 use super::policy::{Desk, Fed, Guard, LockInfo, read_locks};
@@ -33,9 +33,6 @@ const DOUBTFUL_FAILURES_MAX: u32 = 3;
 
 /// How long a poll waits for records when there is nothing to commit.
 const IDLE_POLL: Duration = Duration::from_millis(500);
-
-/// A changelog that gives nothing for this long is given up, and tried again.
-const RESTORE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Output that may wait for a commit; more than this is committed early, so that memory stays bounded.
 const UNCOMMITTED_BYTES_MAX: usize = 32 << 20;
@@ -82,12 +79,12 @@ pub struct RunnerHandle {
 }
 
 /// What the thread tells others.
-struct Shared {
+pub(super) struct Shared {
     state: Mutex<QueryState>,
     /// (milliseconds since the epoch, message), newest last; bounded.
     errors: Mutex<Vec<(i64, String)>>,
     wake: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
-    stopping: AtomicBool,
+    pub(super) stopping: AtomicBool,
     /// Partitions whose rows pull queries find here; `None` before the first assignment.
     kept: Mutex<Option<BTreeSet<i32>>>,
     /// How often other revisions were asked for, and how many of those requests records have begun to meet.
@@ -181,10 +178,10 @@ impl RunnerHandle {
 pub struct Runner {
     pub(super) options: RunnerOptions,
     pub(super) log: Arc<dyn Log>,
-    database: Database,
+    pub(super) database: Database,
     processing_log: Arc<ProcessingLog>,
     pub(super) statistics: Arc<QueryStatistics>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     control: Receiver<Control>,
     pub(super) bindings: Arc<Bindings>,
     rebinds_seen: u64,
@@ -662,7 +659,7 @@ impl Runner {
         }
     }
 
-    fn make_task(&self, part: usize, partition: i32) -> Result<Task, Failure> {
+    pub(super) fn make_task(&self, part: usize, partition: i32) -> Result<Task, Failure> {
         let mut environment = TaskEnvironment {
             bindings: self.bindings.clone(),
             stores: Some(self.home()),
@@ -671,24 +668,6 @@ impl Runner {
             partition,
         };
         Ok(self.options.topology.parts()[part].task(partition, &mut environment)?)
-    }
-
-    /// Keeps, with the stores that copy a source's topic, how much of it they have.
-    fn keep_source_positions(
-        &self,
-        part: usize,
-        partition: i32,
-        assigned: &BTreeMap<TopicPartition, Position>,
-        batch: &mut WriteBatch,
-    ) -> Result<(), Failure> {
-        for spec in self.options.topology.stores().iter().filter(|s| s.part == part) {
-            let Changelog::Topic(topic) = &spec.changelog else { continue };
-            let place = TopicPartition::new(topic.clone(), partition);
-            if let Some(position) = assigned.get(&place) {
-                self.log.put_changelog_position(batch, &self.position_name(spec, &place), position.next_offset)?;
-            }
-        }
-        Ok(())
     }
 
     fn rebuild_tasks(&mut self, work: &mut Work) -> Result<(), Failure> {
@@ -716,106 +695,8 @@ impl Runner {
         });
     }
 
-    /// Makes a task, on Kafka with its stores brought up to what the cluster has. The embedded log keeps stores and
-    /// offsets in one place, so there is nothing to bring.
-    fn restored_task(&self, part: usize, partition: i32, assigned: &BTreeMap<TopicPartition, Position>) -> Result<Task, Failure> {
-        if self.log.kind() == LogKind::Embedded {
-            return self.make_task(part, partition);
-        }
-        let specs: Vec<StoreSpec> = self.options.topology.stores().iter().filter(|s| s.part == part).cloned().collect();
-        for spec in &specs {
-            self.restore_changelog(spec, partition)?;
-        }
-        let mut task = self.make_task(part, partition)?;
-        for spec in &specs {
-            if let Changelog::Topic(topic) = &spec.changelog {
-                let place = TopicPartition::new(topic.clone(), partition);
-                // Records after the committed offset are still to be processed.
-                let until = assigned.get(&place).map(|p| p.next_offset);
-                let position = self.position_name(spec, &place);
-                self.replay(spec, &place, &position, until, &mut |records, batch| {
-                    task.restore(&spec.name, records)?;
-                    drain_stores(&mut task, batch, &mut |_, _, _| {});
-                    Ok(())
-                })?;
-            }
-        }
-        Ok(task)
-    }
-
-    /// Brings a store up to what its changelog on Kafka has.
-    pub(super) fn restore_changelog(&self, spec: &StoreSpec, partition: i32) -> Result<(), Failure> {
-        let Changelog::Internal(topic) = &spec.changelog else { return Ok(()) };
-        if self.log.kind() == LogKind::Embedded {
-            return Ok(());
-        }
-        let place = TopicPartition::new(topic.clone(), partition);
-        // The store knows how long keys lie in the keyspace.
-        let mut store = self.home().open(&spec.name, partition)?.with_cache_bytes_max(0);
-        self.replay(spec, &place, &place, None, &mut |records, batch| {
-            for record in records.iter() {
-                match (record.key, record.value) {
-                    (Some(key), Some(value)) => store.put(key, value)?,
-                    (Some(key), None) => store.delete(key)?,
-                    (None, _) => {}
-                }
-            }
-            store.drain_into(batch, &mut |_, _| {});
-            Ok(())
-        })
-    }
-
     pub(super) fn home(&self) -> StoreHome {
         StoreHome { database: self.database.clone(), query_id: self.options.query_id.clone() }
-    }
-
-    /// Under which name a store's position in its source's topic is kept: the topic may feed the stores of several queries.
-    fn position_name(&self, spec: &StoreSpec, place: &TopicPartition) -> TopicPartition {
-        TopicPartition::new(format!("{}/{}/{}", self.options.query_id, spec.name, place.topic), place.partition)
-    }
-
-    /// Feeds the records of a changelog that the local store has not seen to `take`, and keeps how far it came.
-    fn replay(
-        &self,
-        spec: &StoreSpec,
-        place: &TopicPartition,
-        position_name: &TopicPartition,
-        until: Option<i64>,
-        take: &mut dyn FnMut(&RecordBatch, &mut WriteBatch) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let ends = self.log.offsets(&place.topic)?;
-        let Some(end) = ends.get(place.partition as usize) else { return Ok(()) };
-        let until = until.unwrap_or(end.latest).min(end.latest);
-        let start = self.log.changelog_position(position_name)?.unwrap_or(end.earliest).max(end.earliest);
-        if start >= until {
-            return Ok(());
-        }
-        let started = Instant::now();
-        let mut reader = self.log.reader(&[(place.clone(), StartOffset::At(start))])?;
-        let (mut restored, mut progress) = (0, Instant::now());
-        while reader.position(place) < until {
-            if self.shared.stopping.load(Ordering::Acquire) {
-                return Err(Failure::Retry("the query was stopped while its stores were restored".into()));
-            }
-            let mut fetched: Vec<Fetched> = Vec::new();
-            reader.poll(&mut fetched, 16 * BATCH_RECORDS_MAX, Duration::from_millis(200))?;
-            let mut batch = self.database.batch();
-            for part in &fetched {
-                restored += part.records.len();
-                take(&part.records, &mut batch)?;
-            }
-            self.log.put_changelog_position(&mut batch, position_name, reader.position(place))?;
-            batch.commit(Durability::Buffered)?;
-            if !fetched.is_empty() {
-                progress = Instant::now();
-            } else if progress.elapsed() > RESTORE_TIMEOUT {
-                let why = format!("restoring store `{}` from {place} stopped making progress", spec.name);
-                return Err(Failure::Retry(why));
-            }
-        }
-        tracing::info!(query = %self.options.query_id, store = %spec.name, partition = place.partition, records = restored,
-            millis = started.elapsed().as_millis() as u64, "store restored");
-        Ok(())
     }
 
     fn process(&self, work: &mut Work, fetched: &Fetched) -> Result<(), Failure> {
@@ -921,7 +802,7 @@ impl Runner {
 }
 
 /// Puts the uncommitted changes of a task's stores into the batch, and shows each to `visit`.
-fn drain_stores(task: &mut Task, batch: &mut WriteBatch, visit: &mut dyn FnMut(&StoreSpec, &[u8], Option<&[u8]>)) {
+pub(super) fn drain_stores(task: &mut Task, batch: &mut WriteBatch, visit: &mut dyn FnMut(&StoreSpec, &[u8], Option<&[u8]>)) {
     for (spec, store) in task.stores_mut() {
         let store: &mut dyn Any = store;
         if let Some(store) = store.downcast_mut::<TransactionStore>() {
