@@ -136,6 +136,17 @@ impl RecordBatch {
         self.entries.push(Entry { offset, timestamp, partition, key_end, value_end, key_null, value_null });
     }
 
+    /// Appends a record without headers, a copy of key and value.
+    #[inline]
+    pub fn push_bytes(&mut self, offset: i64, timestamp: i64, partition: i32, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let (key_null, value_null) = (key.is_none(), value.is_none());
+        self.bytes.extend_from_slice(key.unwrap_or_default());
+        let key_end = self.bytes.len();
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        let value_end = self.bytes.len();
+        self.entries.push(Entry { offset, timestamp, partition, key_end, value_end, key_null, value_null });
+    }
+
     /// Gives the last pushed record these headers.
     pub fn set_headers(&mut self, headers: Vec<Header>) {
         self.headers.resize(self.entries.len(), Vec::new());

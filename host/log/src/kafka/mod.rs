@@ -5,6 +5,7 @@
 //! together with the changelog position, so after a crash it is at most behind and the rest is read again.
 
 mod appender;
+mod fetch;
 mod native;
 mod positions;
 mod reader;
@@ -103,6 +104,15 @@ impl Shared {
                 outcome => return outcome.map_err(|error| error.while_doing("asking for the offsets of partitions")),
             }
         }
+    }
+
+    /// Who leads the partitions of these topics; those that do not exist have none.
+    fn leaders(&self, topics: &[&str], timeout: Duration) -> std::result::Result<fetch::Leaders, NativeError> {
+        let mut leaders = fetch::Leaders::default();
+        for topic in topics {
+            self.admin.client().leaders(topic, timeout, &mut leaders)?;
+        }
+        Ok(leaders)
     }
 
     /// Waits until brokers agree that the topic exists, or does not.

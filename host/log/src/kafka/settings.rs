@@ -83,6 +83,9 @@ impl ClientSettings {
             "ssl.truststore.location" | "ssl.truststore.certificates" if value.ends_with(".pem") => {
                 self.set("ssl.ca.location", value)
             }
+            // Java's names for settings that librdkafka has by others, too.
+            "max.partition.fetch.bytes" => self.set("fetch.message.max.bytes", value),
+            "fetch.max.wait.ms" => self.set("fetch.wait.max.ms", value),
             "message.timeout.ms" => self.set("delivery.timeout.ms", value),
             "max.request.size" => self.set("message.max.bytes", value),
             "buffer.memory" => {
@@ -99,6 +102,11 @@ impl ClientSettings {
 
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.values.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The value that librdkafka will get for this name of its own, or an alias of it.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
     }
 
     /// Makes this the settings of a group's member with a name of its own: the same name after a restart takes over the

@@ -1,5 +1,6 @@
 //! A member of a consumer group, with the producer that commits what came of its input.
 
+use super::fetch::{Fetcher, Unsupported};
 use super::native::{Consumer, NativeError, Notice, OffsetSpec, Place, Rebalance};
 use super::reader::failure_of;
 use super::settings::ClientKind;
@@ -23,7 +24,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct KafkaWorker {
     // Dropped in this order: an open transaction ends before others may take the partitions.
     output: Output,
+    /// The member of the group; it reads records only where the fetcher cannot.
     consumer: Consumer,
+    fetcher: Option<Fetcher>,
     shared: Arc<Shared>,
     options: WorkerOptions,
     owned: Vec<TopicPartition>,
@@ -58,10 +61,15 @@ impl KafkaWorker {
         // For committed offsets that no longer exist.
         settings.set("auto.offset.reset", if options.auto_offset_reset == Reset::Latest { "latest" } else { "earliest" });
         let mut consumer = Consumer::new(&settings)?;
+        let fetcher = Fetcher::new(&shared, &settings, spec)?;
+        if let Some(fetcher) = &fetcher {
+            consumer.wake_by(fetcher.wake_handle());
+        }
         consumer.subscribe(&options.topics).map_err(|error| error.while_doing(format!("joining group '{}'", options.group)))?;
         Ok(KafkaWorker {
             output,
             consumer,
+            fetcher,
             shared,
             options,
             owned: Vec::new(),
@@ -89,7 +97,7 @@ impl KafkaWorker {
         if partitions.is_empty() {
             self.owned.clear();
             out.push(Event::Assigned(Vec::new()));
-            return self.consumer.assign(Vec::new()).map_err(|error| self.failed(error, "taking over partitions"));
+            return self.read_from(Vec::new());
         }
         let committed = match self.consumer.committed(&partitions, COMMITTED_TIME_MAX) {
             Ok(committed) => committed,
@@ -120,13 +128,8 @@ impl KafkaWorker {
             assignments.push(Assignment { tp: place.tp, committed, position, metadata: place.metadata });
         }
         assignments.sort_by(|a, b| a.tp.cmp(&b.tp));
-        let places = assignments.iter().map(|assignment| Place::new(assignment.tp.clone(), assignment.position)).collect();
-        self.consumer.assign(places).map_err(|error| self.failed(error, "taking over partitions"))?;
         self.owned = assignments.iter().map(|assignment| assignment.tp.clone()).collect();
-        let paused: Vec<TopicPartition> = self.owned.iter().filter(|tp| self.paused.contains(*tp)).cloned().collect();
-        if !paused.is_empty() {
-            self.consumer.pause(&paused).map_err(|error| self.failed(error, "pausing partitions"))?;
-        }
+        self.read_from(assignments.iter().map(|assignment| (assignment.tp.clone(), assignment.position)).collect())?;
         if !begun.is_empty() && self.options.auto_offset_reset == Reset::Latest {
             // So that a restart before the first commit begins at the same place.
             if let Err(error) = self.consumer.commit(begun, COMMITTED_TIME_MAX) {
@@ -135,6 +138,67 @@ impl KafkaWorker {
         }
         out.push(Event::Assigned(assignments));
         Ok(())
+    }
+
+    /// Completes a rebalance: records come from these places from now on, but for those that are paused.
+    fn read_from(&mut self, places: Vec<(TopicPartition, i64)>) -> Result<()> {
+        let paused: Vec<TopicPartition> =
+            places.iter().map(|(tp, _)| tp).filter(|tp| self.paused.contains(*tp)).cloned().collect();
+        let assigned = match &mut self.fetcher {
+            Some(fetcher) => {
+                fetcher.assign(places);
+                fetcher.set_paused(&paused, true);
+                self.consumer.assign(Vec::new())
+            }
+            None => self.consumer.assign(places.into_iter().map(|(tp, offset)| Place::new(tp, offset)).collect()),
+        };
+        assigned.map_err(|error| self.failed(error, "taking over partitions"))?;
+        if self.fetcher.is_none() && !paused.is_empty() {
+            self.consumer.pause(&paused).map_err(|error| self.failed(error, "pausing partitions"))?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of all partitions.
+    fn read_nothing(&mut self) -> Result<()> {
+        if let Some(fetcher) = &mut self.fetcher {
+            fetcher.assign([]);
+        }
+        self.consumer.unassign().map_err(|error| self.failed(error, "letting go of partitions"))
+    }
+
+    /// Adds records, or notes what the group wants; gives what stands in the way of reading.
+    fn read(&mut self, out: &mut Vec<Event>, max_records: usize, wait: Duration) -> Result<Option<LogError>> {
+        let mut failure = None;
+        let mut give = |fetched: Fetched| out.push(Event::Records(fetched));
+        let mut notice = |notice| {
+            if let Notice::Failed { tp, code, text } = notice {
+                failure = failure.take().or_else(|| failure_of(tp.as_ref(), code, text));
+            }
+        };
+        let polled = match &mut self.fetcher {
+            // No partition is assigned to the consumer: what comes of it is about the group.
+            Some(_) => self.consumer.poll(1, Duration::ZERO, &mut |_| {}, &mut notice),
+            None => self.consumer.poll(max_records, wait, &mut give, &mut notice),
+        };
+        let fetched = match &mut self.fetcher {
+            Some(fetcher) if polled.is_ok() && !self.consumer.has_rebalance() => {
+                fetcher.poll(max_records, wait, &mut give, &mut notice)
+            }
+            _ => Ok(()),
+        };
+        polled.map_err(|error| self.failed(error, "reading"))?;
+        if let Err(Unsupported(why)) = fetched {
+            self.stop_fetching(&why)?;
+        }
+        Ok(failure)
+    }
+
+    /// Lets librdkafka read from here on.
+    fn stop_fetching(&mut self, why: &str) -> Result<()> {
+        let Some(fetcher) = self.fetcher.take() else { return Ok(()) };
+        tracing::info!(group = self.options.group, why, "librdkafka reads the records from here on, which takes more time");
+        self.read_from(fetcher.positions())
     }
 
     /// A partition that was added after the worker was made begins with its first record.
@@ -157,7 +221,7 @@ impl KafkaWorker {
             Rebalance::Revoke { lost } => {
                 self.arriving = None;
                 let gone = std::mem::take(&mut self.owned);
-                self.consumer.unassign().map_err(|error| self.failed(error, "letting go of partitions"))?;
+                self.read_nothing()?;
                 if lost && !gone.is_empty() {
                     self.output.abort()?;
                     out.push(Event::Lost(gone));
@@ -170,7 +234,7 @@ impl KafkaWorker {
     fn leave(&mut self) -> Result<()> {
         if std::mem::take(&mut self.leaving) {
             self.owned.clear();
-            self.consumer.unassign().map_err(|error| self.failed(error, "letting go of partitions"))?;
+            self.read_nothing()?;
         }
         Ok(())
     }
@@ -222,15 +286,7 @@ impl Worker for KafkaWorker {
                 true => Duration::ZERO,
                 false => deadline.saturating_duration_since(Instant::now()),
             };
-            let mut failure = None;
-            let mut give = |fetched: Fetched| out.push(Event::Records(fetched));
-            let mut notice = |notice| {
-                if let Notice::Failed { tp, code, text } = notice {
-                    failure = failure.take().or_else(|| failure_of(tp.as_ref(), code, text));
-                }
-            };
-            let polled = self.consumer.poll(max_records, wait, &mut give, &mut notice);
-            polled.map_err(|error| self.failed(error, "reading"))?;
+            let failure = self.read(out, max_records, wait)?;
             let mut rebalanced = false;
             while !self.leaving
                 && let Some(rebalance) = self.consumer.next_rebalance()
@@ -255,7 +311,10 @@ impl Worker for KafkaWorker {
     }
 
     fn recycle(&mut self, records: RecordBatch) {
-        self.consumer.recycle(records);
+        match &mut self.fetcher {
+            Some(fetcher) => fetcher.recycle(records),
+            None => self.consumer.recycle(records),
+        }
     }
 
     fn send(&mut self, topic: &str, records: &RecordBatch) -> Result<()> {
@@ -300,6 +359,10 @@ impl Worker for KafkaWorker {
 
     fn pause(&mut self, partitions: &[TopicPartition]) -> Result<()> {
         self.paused.extend(partitions.iter().cloned());
+        if let Some(fetcher) = &mut self.fetcher {
+            fetcher.set_paused(partitions, true);
+            return Ok(());
+        }
         let ours: Vec<TopicPartition> = partitions.iter().filter(|tp| self.owned.contains(tp)).cloned().collect();
         self.consumer.pause(&ours).map_err(|error| self.failed(error, "pausing partitions"))
     }
@@ -308,11 +371,20 @@ impl Worker for KafkaWorker {
         for tp in partitions {
             self.paused.remove(tp);
         }
+        if let Some(fetcher) = &mut self.fetcher {
+            fetcher.set_paused(partitions, false);
+            return Ok(());
+        }
         let ours: Vec<TopicPartition> = partitions.iter().filter(|tp| self.owned.contains(tp)).cloned().collect();
         self.consumer.resume(&ours).map_err(|error| self.failed(error, "resuming partitions"))
     }
 
     fn wake_handle(&self) -> WakeHandle {
-        self.consumer.wake_handle()
+        let consumer = self.consumer.wake_handle();
+        let Some(fetcher) = self.fetcher.as_ref().map(Fetcher::wake_handle) else { return consumer };
+        Arc::new(move || {
+            consumer();
+            fetcher();
+        })
     }
 }

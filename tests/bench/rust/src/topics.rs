@@ -35,7 +35,7 @@ pub fn open(place: &str) -> Result<Opened, String> {
         }
         Some(("embedded", folder)) => {
             let database = Database::open(Path::new(folder)).map_err(|e| e.to_string())?;
-            let settings = EmbeddedSettings { durability: Durability::Buffered };
+            let settings = EmbeddedSettings { durability: Durability::Buffered, ..EmbeddedSettings::default() };
             let log = EmbeddedLog::open(database, settings).map_err(|e| e.to_string())?;
             Ok(Opened { log: Box::new(log), _scratch: None })
         }

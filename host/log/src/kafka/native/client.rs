@@ -3,11 +3,13 @@
 use super::{Code, NativeError, c_string, milliseconds, owned_text};
 use crate::error::{LogError, Result};
 use crate::kafka::settings::ClientSettings;
-use crate::topic::TopicInfo;
+use crate::kafka::fetch::Leaders;
+use crate::topic::{TopicInfo, TopicPartition};
 use rdkafka_sys::*;
 use std::ffi::c_void;
 use std::os::raw::{c_char, c_int};
 use std::ptr::null_mut;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Owns the C object; all its functions may be called from several threads.
@@ -134,6 +136,56 @@ impl Client {
         only: Option<&str>,
         timeout: Duration,
     ) -> std::result::Result<Vec<TopicInfo>, NativeError> {
+        self.metadata(only, timeout, |metadata| {
+            // SAFETY: the metadata is alive, its lists have the lengths that stand beside them.
+            unsafe {
+                let found = slice(metadata.topics, metadata.topic_cnt).iter().filter(|topic| Code::of(topic.err).is_ok());
+                let replicas = |topic: &rd_kafka_metadata_topic| {
+                    let partitions = slice(topic.partitions, topic.partition_cnt).iter();
+                    partitions.map(|partition| partition.replica_cnt).max().unwrap_or(0)
+                };
+                let info = |topic: &rd_kafka_metadata_topic| TopicInfo {
+                    name: owned_text(topic.topic),
+                    partitions: topic.partition_cnt,
+                    replicas: replicas(topic),
+                };
+                found.map(info).collect()
+            }
+        })
+    }
+
+    /// Adds who leads the partitions of a topic, and where brokers are.
+    pub(in crate::kafka) fn leaders(
+        &self,
+        topic: &str,
+        timeout: Duration,
+        leaders: &mut Leaders,
+    ) -> std::result::Result<(), NativeError> {
+        self.metadata(Some(topic), timeout, |metadata| {
+            // SAFETY: as above.
+            unsafe {
+                for broker in slice(metadata.brokers, metadata.broker_cnt) {
+                    if let Ok(port) = u16::try_from(broker.port) {
+                        leaders.brokers.insert(broker.id, (owned_text(broker.host), port));
+                    }
+                }
+                for topic in slice(metadata.topics, metadata.topic_cnt).iter().filter(|topic| Code::of(topic.err).is_ok()) {
+                    let name: Arc<str> = owned_text(topic.topic).into();
+                    for partition in slice(topic.partitions, topic.partition_cnt) {
+                        let leader = (partition.leader >= 0).then_some(partition.leader);
+                        leaders.partitions.insert(TopicPartition::new(name.clone(), partition.id), leader);
+                    }
+                }
+            }
+        })
+    }
+
+    fn metadata<T>(
+        &self,
+        only: Option<&str>,
+        timeout: Duration,
+        read: impl FnOnce(&rd_kafka_metadata) -> T,
+    ) -> std::result::Result<T, NativeError> {
         let mut metadata: *const rd_kafka_metadata = null_mut();
         // SAFETY: the client is alive, the topic handle lives through the call, and the metadata is read before it is freed.
         unsafe {
@@ -149,22 +201,9 @@ impl Client {
                 rd_kafka_topic_destroy(topic);
             }
             NativeError::check(outcome)?;
-            let found = slice((*metadata).topics, (*metadata).topic_cnt);
-            let topics = found
-                .iter()
-                .filter(|topic| Code::of(topic.err).is_ok())
-                .map(|topic| TopicInfo {
-                    name: owned_text(topic.topic),
-                    partitions: topic.partition_cnt,
-                    replicas: slice(topic.partitions, topic.partition_cnt)
-                        .iter()
-                        .map(|partition| partition.replica_cnt)
-                        .max()
-                        .unwrap_or(0),
-                })
-                .collect();
+            let found = read(&*metadata);
             rd_kafka_metadata_destroy(metadata);
-            Ok(topics)
+            Ok(found)
         }
     }
 

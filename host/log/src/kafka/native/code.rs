@@ -25,6 +25,7 @@ codes! {
     PURGE_QUEUE = RD_KAFKA_RESP_ERR__PURGE_QUEUE;
     PURGE_INFLIGHT = RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
     UNKNOWN_TOPIC_OR_PART = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    OFFSET_OUT_OF_RANGE = RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
     GROUP_ID_NOT_FOUND = RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND;
     NON_EMPTY_GROUP = RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP;
 }
@@ -32,6 +33,11 @@ codes! {
 impl Code {
     pub(super) fn of(native: rd_kafka_resp_err_t) -> Code {
         Code(native as i32)
+    }
+
+    /// A code as a broker sends it: librdkafka's positive ones are the same.
+    pub(in crate::kafka) fn of_broker(code: i16) -> Code {
+        Code(i32::from(code))
     }
 
     pub(in crate::kafka) fn is_ok(self) -> bool {
@@ -67,7 +73,7 @@ impl Code {
         STALE.iter().any(|native| self == Code::of(*native))
     }
 
-    fn is_retriable(self) -> bool {
+    pub(in crate::kafka) fn is_retriable(self) -> bool {
         use rd_kafka_resp_err_t::*;
         const RETRIABLE: [rd_kafka_resp_err_t; 41] = [
             RD_KAFKA_RESP_ERR__TRANSPORT,

@@ -57,6 +57,8 @@ pub(in crate::kafka) struct Consumer {
     /// Empty batches with memory from earlier polls.
     spare: Vec<RecordBatch>,
     subscribed: bool,
+    /// Boxed, since librdkafka keeps its address.
+    woken: Option<Box<WakeHandle>>,
 }
 
 // SAFETY: the queue belongs to the client and its functions are thread-safe; the buffer is empty between calls.
@@ -82,7 +84,7 @@ impl Consumer {
             rd_kafka_queue_get_consumer(client.raw)
         };
         let wake = Arc::new(WakeQueue(Mutex::new(queue)));
-        Ok(Consumer { client, queue, wake, notes, buffer: Vec::new(), spare: Vec::new(), subscribed: false })
+        Ok(Consumer { client, queue, wake, notes, buffer: Vec::new(), spare: Vec::new(), subscribed: false, woken: None })
     }
 
     pub(in crate::kafka) fn subscribe(&mut self, topics: &[String]) -> std::result::Result<(), NativeError> {
@@ -240,7 +242,8 @@ impl Consumer {
         }
     }
 
-    fn has_rebalance(&self) -> bool {
+    /// Has the coordinator wished for something that was not followed yet?
+    pub(in crate::kafka) fn has_rebalance(&self) -> bool {
         !self.notes.rebalances.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
@@ -248,6 +251,14 @@ impl Consumer {
     /// [`Consumer::assign`] or [`Consumer::unassign`].
     pub(in crate::kafka) fn next_rebalance(&self) -> Option<Rebalance> {
         self.notes.rebalances.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Calls `wake` from one of librdkafka's threads whenever there is something to poll, for those who wait elsewhere.
+    pub(in crate::kafka) fn wake_by(&mut self, wake: WakeHandle) {
+        let wake = Box::new(wake);
+        // SAFETY: the queue is alive; the callback gets the box, which outlives the client.
+        unsafe { rd_kafka_queue_cb_event_enable(self.queue, Some(wake_up), std::ptr::from_ref(&*wake).cast_mut().cast()) };
+        self.woken = Some(wake);
     }
 
     pub(in crate::kafka) fn wake_handle(&self) -> WakeHandle {
@@ -337,8 +348,11 @@ impl Drop for Consumer {
             self.leave();
             self.close();
         }
-        // SAFETY: nobody else has the pointer any more.
-        unsafe { rd_kafka_queue_destroy(self.queue) };
+        // SAFETY: nobody else has the pointer any more; without a callback there are no calls.
+        unsafe {
+            rd_kafka_queue_cb_event_enable(self.queue, None, null_mut());
+            rd_kafka_queue_destroy(self.queue);
+        }
     }
 }
 
@@ -354,6 +368,11 @@ impl Drop for GroupProof {
             unsafe { rd_kafka_consumer_group_metadata_destroy(self.raw) };
         }
     }
+}
+
+unsafe extern "C" fn wake_up(_: *mut rd_kafka_t, wake: *mut c_void) {
+    // SAFETY: the pointer is that of the consumer's box, which outlives its client.
+    unsafe { (*wake.cast::<WakeHandle>())() };
 }
 
 unsafe extern "C" fn note_rebalance(
