@@ -44,7 +44,7 @@ bench:           ## Measures against a hand-written loop and Kafka Streams (QUIC
 	@tests/setup/packages.sh test
 	@cargo build --release --locked -p calzone-server
 	@CARGO_TARGET_DIR=$(CURDIR)/target/bench cargo build --release --workspace --manifest-path tests/bench/rust/Cargo.toml
-	@case "$(BENCH)" in *plugins*|*everything*) tests/setup/packages.sh guests && plugins/build.sh;; esac
+	@case "$(BENCH)" in *plugins*|*fairness*|*everything*) tests/setup/packages.sh guests && plugins/build.sh;; esac
 	@mvn -B -q -f tests/bench/streams/pom.xml package dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/bench/streams/libs
 	@python3 tests/bench/bench.py --calzone target/release/calzone $(if $(QUICK),--quick) $(BENCH)
 

@@ -14,9 +14,9 @@ START_SECONDS_MAX = 60
 
 
 class Server:
-    """Started with default settings; without `brokers` it keeps records in its embedded log."""
+    """Started with default settings but for `more`; without `brokers` it keeps records in its embedded log."""
 
-    def __init__(self, program: pathlib.Path, state: pathlib.Path, brokers: str | None, service_id: str):
+    def __init__(self, program: pathlib.Path, state: pathlib.Path, brokers: str | None, service_id: str, more: dict | None = None):
         self.port = free_port()
         settings = {
             "listeners": f"http://127.0.0.1:{self.port}",
@@ -25,6 +25,7 @@ class Server:
         }
         if brokers:
             settings["bootstrap.servers"] = brokers
+        settings |= more or {}
         state.mkdir(parents=True, exist_ok=True)
         self.log = state / "server.log"
         command = [str(program), "server"]

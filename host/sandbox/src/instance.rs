@@ -142,26 +142,34 @@ impl Guest {
     }
 }
 
-/// Counts an instance's memory and refuses more than is allowed.
+/// Counts an instance's memory and tables, and refuses more than is allowed.
 struct Used {
     limits: Arc<Limits>,
     memory_bytes: usize,
-    memory_denied: bool,
+    table_elements: usize,
+    /// The limit that was met.
+    denied: Option<Fault>,
 }
 
 impl ResourceLimiter for Used {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
         if total > self.limits.memory_bytes {
-            self.memory_denied = true;
+            self.denied = Some(Fault::Memory(self.limits.memory_bytes));
             return Ok(false);
         }
         self.memory_bytes = total;
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= self.limits.table_elements)
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if total > self.limits.table_elements {
+            self.denied = Some(Fault::Count(self.limits.table_elements, "elements in its tables", "table_elements"));
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
     }
 
     fn instances(&self) -> usize {
@@ -196,7 +204,7 @@ impl Instance {
     pub(crate) fn start(code: &Code) -> Result<Instance, Fault> {
         let (component, limits) = (&code.instance, &code.limits);
         let counted = Counted::new(&code.live, limits.instances)?;
-        let used = Used { limits: limits.clone(), memory_bytes: 0, memory_denied: false };
+        let used = Used { limits: limits.clone(), memory_bytes: 0, table_elements: 0, denied: None };
         let guest = Guest {
             plugin: code.plugin.clone(),
             seeds: None,
@@ -315,5 +323,5 @@ impl Instance {
 fn fault_of(store: &mut Store<Guest>, error: &wasmtime::Error, time: TimeLimit) -> Fault {
     let guest = store.data_mut();
     let limits = guest.used.limits.clone();
-    Fault::of(error, &limits, time, guest.reported.take(), guest.used.memory_denied)
+    Fault::of(error, &limits, time, guest.reported.take(), guest.used.denied.clone())
 }

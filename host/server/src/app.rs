@@ -19,16 +19,14 @@ struct Shared {
     /// `host:port`, as other parts of ksqlDB's answers name this server.
     host: String,
     started: Instant,
-    plugin_bytes_max: usize,
     /// Set by POST /ksql/terminate: the cluster's statements are over.
     terminated: AtomicBool,
 }
 
 impl App {
-    pub fn new(engine: Arc<Engine>, host: String, plugin_bytes_max: usize) -> App {
+    pub fn new(engine: Arc<Engine>, host: String) -> App {
         let cluster_id = engine.log().cluster_id();
-        let shared =
-            Shared { engine, cluster_id, host, started: Instant::now(), plugin_bytes_max, terminated: AtomicBool::new(false) };
+        let shared = Shared { engine, cluster_id, host, started: Instant::now(), terminated: AtomicBool::new(false) };
         App { shared: Arc::new(shared) }
     }
 
@@ -50,11 +48,6 @@ impl App {
 
     pub fn started(&self) -> Instant {
         self.shared.started
-    }
-
-    /// Bytes that an uploaded plugin may have.
-    pub fn plugin_bytes_max(&self) -> usize {
-        self.shared.plugin_bytes_max
     }
 
     pub fn is_terminated(&self) -> bool {

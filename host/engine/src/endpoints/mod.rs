@@ -131,7 +131,7 @@ impl Endpoints {
             .endpoints
             .values()
             .map(|entry| {
-                let revision = state.plugins.get(&entry.plugin).map_or(0, |p| p.active);
+                let revision = state.endpoint_revision(entry);
                 let before = old.endpoints.get(&entry.name);
                 let endpoint = match before {
                     Some(same) if same.revision == revision && same.definition == *entry && same.code.is_ok() => same.clone(),

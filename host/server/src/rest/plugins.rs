@@ -35,7 +35,8 @@ pub async fn upload(
     http: Request,
 ) -> Result<Response, Failure> {
     // Read first: a connection whose request was not read to its end cannot be used again.
-    let bytes = request::read_body(http.into_body(), app.plugin_bytes_max(), "calzone.plugin.module.bytes").await?;
+    let bytes_max = app.engine().upload_bytes_max(&name);
+    let bytes = request::read_body(http.into_body(), bytes_max, "module.bytes").await?;
     let activate = match options.activate.as_deref() {
         None | Some("false") => false,
         Some("" | "true") => true,
