@@ -36,7 +36,7 @@ test-languages:  ## Builds plugins in Python and JavaScript and tests them on a 
 	@tests/setup/packages.sh build
 	@tests/setup/packages.sh languages
 	@tests/languages/build.sh
-	@cargo build --locked -p calzone-server
+	@cargo build --workspace --locked
 	@target/languages/venv/bin/python -m pytest -q -x -rP tests/languages --calzone target/debug/calzone
 
 bench:           ## Measures against a hand-written loop and Kafka Streams (QUICK=1: in under 3 minutes; BENCH="--rows …": other parts)

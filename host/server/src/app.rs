@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use calzone_engine::{Engine, StatementError};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Plugins that are being uploaded at a time: each is wholly in memory. Others are not read before it is their turn.
+const UPLOADS_MAX: usize = 4;
 
 /// Shared by all requests; clones are handles to the same.
 #[derive(Clone)]
@@ -19,6 +23,7 @@ struct Shared {
     /// `host:port`, as other parts of ksqlDB's answers name this server.
     host: String,
     started: Instant,
+    uploads: Semaphore,
     /// Set by POST /ksql/terminate: the cluster's statements are over.
     terminated: AtomicBool,
 }
@@ -26,7 +31,14 @@ struct Shared {
 impl App {
     pub fn new(engine: Arc<Engine>, host: String) -> App {
         let cluster_id = engine.log().cluster_id();
-        let shared = Shared { engine, cluster_id, host, started: Instant::now(), terminated: AtomicBool::new(false) };
+        let shared = Shared {
+            engine,
+            cluster_id,
+            host,
+            started: Instant::now(),
+            uploads: Semaphore::new(UPLOADS_MAX),
+            terminated: AtomicBool::new(false),
+        };
         App { shared: Arc::new(shared) }
     }
 
@@ -48,6 +60,12 @@ impl App {
 
     pub fn started(&self) -> Instant {
         self.shared.started
+    }
+
+    /// The right to upload; waits for those that are uploading.
+    pub async fn upload_turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.shared.uploads.acquire().await.ok()
     }
 
     pub fn is_terminated(&self) -> bool {

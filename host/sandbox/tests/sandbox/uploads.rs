@@ -1,6 +1,7 @@
 //! Uploads that are refused, each with an error that names its fault; and the cache of compiled code.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use calzone_sandbox::{Limits, Sandbox, SandboxError};
@@ -268,12 +269,14 @@ fn what_an_instance_has_is_bounded() {
         ("a table", vec![entries(4, 1, &table(9_000_000))], "more than 1000000 elements in its tables (table_elements)"),
         (
             "tables that are small one by one",
-            vec![entries(4, 99, &table(90_000))],
+            vec![entries(4, 40, &table(90_000))],
             "more than 1000000 elements in its tables (table_elements)",
         ),
-        ("tables", vec![entries(4, 300, &table(0))], "has more than"),
+        ("tables", vec![entries(4, 60, &table(0))], "more than 50 tables (tables)"),
     ] {
-        let error = sandbox().load("p", &with_module(&module(&sections))).err().unwrap_or_else(|| panic!("{what}: loaded"));
+        let limits = Arc::new(Limits { tables: 50, ..Limits::default() });
+        let loaded = sandbox().load_within("p", &with_module(&module(&sections)), &limits);
+        let error = loaded.err().unwrap_or_else(|| panic!("{what}: loaded"));
         assert!(error.is_callers_fault() && error.to_string().contains(wanted), "{what}: {error}");
     }
 }
