@@ -156,6 +156,33 @@ async fn a_swap_takes_the_next_request() {
 }
 
 #[tokio::test]
+async fn an_endpoint_has_the_limits_of_its_plugin() {
+    let server = server().await;
+    let mut client = server.client(Http::One).await;
+    let large = "x".repeat(150_000);
+    assert_eq!(post(&mut client, "/endpoints/e/v1/echo/x", &large).await.status, 413);
+    server.ksql("ALTER PLUGIN 'hostile-endpoint' SET (request_bytes = 200000, request_ms = 40, concurrent_requests = 1, waiting_requests = 1);").await;
+    assert_eq!(post(&mut client, "/endpoints/e/v1/echo/x", &large).await.status, 201);
+    let looped = client.get("/endpoints/e/v1/loop").await;
+    assert!(looped.status == 500 && looped.text().contains("40 ms for one request"), "{}", looped.text());
+    let mut waiting = Vec::new();
+    for _ in 0..12 {
+        let mut client = server.client(Http::One).await;
+        waiting.push(tokio::spawn(async move { client.get("/endpoints/e/v1/loop").await.status }));
+    }
+    let mut statuses = Vec::new();
+    for one in waiting {
+        statuses.push(one.await.unwrap());
+    }
+    assert!(
+        statuses.contains(&503) && statuses.contains(&500),
+        "one is worked on, one waits, others are turned away: {statuses:?}"
+    );
+    server.ksql("ALTER PLUGIN 'hostile-endpoint' SET (request_bytes = 'default');").await;
+    assert_eq!(post(&mut client, "/endpoints/e/v1/echo/x", &large).await.status, 413);
+}
+
+#[tokio::test]
 async fn an_endpoint_is_altered_without_a_gap() {
     let server = server().await;
     let mut client = server.client(Http::One).await;
