@@ -36,12 +36,15 @@ enum Inert {
     OutputHandle,
     PollableHandle,
     Ok,
+    /// The error of a stream that has come to its end.
+    Closed,
+    True,
     /// `ok` with the number of bytes that may be written.
     OkToWrite,
 }
 
 /// Interface (without version), function, answer.
-const INERT: [(&str, &str, Inert); 26] = [
+const INERT: [(&str, &str, Inert); 35] = [
     ("wasi:cli/environment", "get-environment", Inert::EmptyList),
     ("wasi:cli/environment", "get-arguments", Inert::EmptyList),
     ("wasi:cli/environment", "initial-cwd", Inert::None),
@@ -67,6 +70,15 @@ const INERT: [(&str, &str, Inert); 26] = [
     ("wasi:io/streams", "[method]output-stream.check-write", Inert::OkToWrite),
     ("wasi:io/streams", "[method]output-stream.write", Inert::Ok),
     ("wasi:io/streams", "[method]output-stream.blocking-write-and-flush", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.flush", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.blocking-flush", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.write-zeroes", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.blocking-write-zeroes-and-flush", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.subscribe", Inert::PollableHandle),
+    ("wasi:io/streams", "[method]input-stream.read", Inert::Closed),
+    ("wasi:io/streams", "[method]input-stream.blocking-read", Inert::Closed),
+    ("wasi:io/streams", "[method]input-stream.subscribe", Inert::PollableHandle),
+    ("wasi:io/poll", "[method]pollable.ready", Inert::True),
     ("wasi:io/poll", "[method]pollable.block", Inert::Nothing),
 ];
 
@@ -135,6 +147,8 @@ fn answer(inert: Inert, mut store: StoreContextMut<'_, Guest>, arguments: &[Val]
         Inert::ZeroPair => Val::Tuple(vec![Val::U64(0), Val::U64(0)]),
         Inert::InputHandle | Inert::OutputHandle | Inert::PollableHandle => Val::Resource(handle(inert, store)?),
         Inert::Ok => Val::Result(Ok(None)),
+        Inert::Closed => Val::Result(Err(Some(Box::new(Val::Variant("closed".to_owned(), None))))),
+        Inert::True => Val::Bool(true),
         Inert::OkToWrite => Val::Result(Ok(Some(Box::new(Val::U64(WRITE_BYTES))))),
     };
     if let [result] = results {
