@@ -68,6 +68,8 @@ pub(crate) struct Guest {
     pub(crate) outbound: HttpAccess,
     /// What the guest said before it trapped.
     pub(crate) reported: Option<String>,
+    /// The beginning of what it has printed in this call.
+    printed: Vec<u8>,
     pub(crate) log_lines_left: u32,
     pub(crate) log_lines_dropped: u64,
     pub(crate) message_bytes: usize,
@@ -104,6 +106,12 @@ impl Guest {
         self.call.paused += waited;
         let used = self.call.began.elapsed().saturating_sub(self.call.paused);
         self.call.limit_ms.saturating_sub(u64::try_from(used.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Keeps the beginning of what is printed, in case the call traps.
+    pub(crate) fn note_printed(&mut self, bytes: impl Iterator<Item = u8>) {
+        let room = self.message_bytes.saturating_sub(self.printed.len());
+        self.printed.extend(bytes.take(room));
     }
 
     pub(crate) fn store_bytes(&self) -> usize {
@@ -218,6 +226,7 @@ impl Instance {
             },
             call: CallTime { began: Instant::now(), limit_ms: 0, paused: Duration::ZERO },
             reported: None,
+            printed: Vec::new(),
             log_lines_left: limits.log_lines,
             log_lines_dropped: 0,
             message_bytes: limits.message_bytes,
@@ -254,6 +263,7 @@ impl Instance {
     ) -> Result<R, Fault> {
         let guest = self.store.data_mut();
         guest.log_lines_left = guest.used.limits.log_lines;
+        guest.printed.clear();
         let milliseconds = time.milliseconds(&guest.used.limits);
         guest.call = CallTime { began: Instant::now(), limit_ms: milliseconds, paused: Duration::ZERO };
         guest.outbound.left = Duration::from_millis(guest.used.limits.http_batch_ms);
@@ -323,5 +333,7 @@ impl Instance {
 fn fault_of(store: &mut Store<Guest>, error: &wasmtime::Error, time: TimeLimit) -> Fault {
     let guest = store.data_mut();
     let limits = guest.used.limits.clone();
-    Fault::of(error, &limits, time, guest.reported.take(), guest.used.denied.clone())
+    let printed = String::from_utf8_lossy(&guest.printed).trim().to_owned();
+    let reported = guest.reported.take().or(Some(printed).filter(|text| !text.is_empty()));
+    Fault::of(error, &limits, time, reported, guest.used.denied.clone())
 }
