@@ -34,21 +34,21 @@ def measure(bench, _) -> dict:
         alone = max(runs.rate(), runs.rate())
         with Uploads(server) as uploads:
             beside = max(runs.rate(), runs.rate())
-        found = {
-            "beside hostile uploads": {"of_its_rate": beside / alone, "uploads": uploads.count, "refused": uploads.refused},
-        }
+        found = {}
+
+        def note(name: str, figures: dict):
+            found[name] = figures
+            print(f"  {name}: {', '.join(f'{key} {value:.2f}' for key, value in figures.items())}", flush=True)
+
+        note("beside hostile uploads", {"of_its_rate": beside / alone, "uploads": uploads.count, "refused": uploads.refused})
         for others in (1, 4):
             rates = {}
             for kind, query in (("honest", BUSY), ("looping", LOOPING)):
                 with runs.others(query, others):
                     rates[kind] = runs.rate()
-            found[f"beside {others} looping guests"] = {
-                "of_its_rate": rates["looping"] / alone,
-                "beside_as_many_honest_queries": rates["honest"] / alone,
-                "ratio": rates["looping"] / rates["honest"],
-            }
-    for name, figures in found.items():
-        print(f"  {name}: {', '.join(f'{key} {value:.2f}' for key, value in figures.items())}", flush=True)
+            shares = {kind: rate / alone for kind, rate in rates.items()}
+            figures = {"of_its_rate": shares["looping"], "beside_as_many_honest_queries": shares["honest"]}
+            note(f"beside {others} looping guests", figures | {"ratio": shares["looping"] / shares["honest"]})
     return {"rows": list[Row](), "figures": {"a query alone": {"records_a_second": round(alone)}} | found}
 
 
