@@ -68,7 +68,7 @@ def load(server: Server, records: int):
 
 
 def written(server: Server) -> int:
-    metrics = server._request("GET", "/metrics")
+    metrics = server.request("GET", "/metrics")
     return sum(int(float(n)) for n in re.findall(r"^calzone_query_records_out_total\S* (\S+)$", metrics, re.M))
 
 
@@ -83,7 +83,7 @@ class Runs:
         return self.server.execute(query.format(self.number), EARLIEST)[0]["commandStatus"]["queryId"]
 
     def read(self, query: str) -> int:
-        metrics = self.server._request("GET", "/metrics")
+        metrics = self.server.request("GET", "/metrics")
         found = re.search(rf'^calzone_query_records_in_total{{[^}}]*"{query}"[^}}]*}} (\S+)$', metrics, re.M)
         return int(float(found.group(1))) if found else 0
 
@@ -134,7 +134,7 @@ class Uploads:
             content = self.files[self.count % len(self.files)] + custom_section(f"{number}-{self.count}")
             self.count += 1
             try:
-                self.server._request("PUT", f"/plugins/evil{number}", content)
+                self.server.request("PUT", f"/plugins/evil{number}", content)
             except (RuntimeError, OSError):
                 self.refused += 1
 
