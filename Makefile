@@ -36,7 +36,7 @@ test-languages:  ## Builds plugins in Python and JavaScript and tests them on a 
 	@tests/setup/packages.sh build
 	@tests/setup/packages.sh languages
 	@tests/languages/build.sh
-	@cargo build --locked -p calzone-server
+	@cargo build --workspace --locked
 	@target/languages/venv/bin/python -m pytest -q -x -rP tests/languages --calzone target/debug/calzone
 
 bench:           ## Measures against a hand-written loop and Kafka Streams (QUICK=1: in under 3 minutes; BENCH="--rows …": other parts)
@@ -44,7 +44,7 @@ bench:           ## Measures against a hand-written loop and Kafka Streams (QUIC
 	@tests/setup/packages.sh test
 	@cargo build --release --locked -p calzone-server
 	@CARGO_TARGET_DIR=$(CURDIR)/target/bench cargo build --release --workspace --manifest-path tests/bench/rust/Cargo.toml
-	@case "$(BENCH)" in *plugins*|*everything*) tests/setup/packages.sh guests && plugins/build.sh;; esac
+	@case "$(BENCH)" in *plugins*|*fairness*|*everything*) tests/setup/packages.sh guests && plugins/build.sh;; esac
 	@mvn -B -q -f tests/bench/streams/pom.xml package dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/bench/streams/libs
 	@python3 tests/bench/bench.py --calzone target/release/calzone $(if $(QUICK),--quick) $(BENCH)
 

@@ -24,6 +24,10 @@
 
 import { Writer, parseType, readColumn, typeText } from './calzone-types.js';
 
+// QuickJS has none; what is printed goes nowhere in any case.
+const nowhere = () => {};
+globalThis.console ??= { debug: nowhere, error: nowhere, info: nowhere, log: nowhere, warn: nowhere };
+
 const about = { author: '', version: '' };
 const functions = new Map();
 const tableFunctions_ = new Map();

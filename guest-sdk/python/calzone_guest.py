@@ -169,10 +169,20 @@ def _text_of(error):
     return str(error) or type(error).__name__
 
 
+class _Bound:
+    """What this instance of the component is: a function or stage with its types and settings."""
+
+    def __init__(self, call, nulls, settings):
+        self.call = call.bound({s.key: s.value for s in settings})
+        self.nulls, self.random = nulls, call.random
+
+
 class _Functions:
-    """What the interfaces of scalar and table functions share."""
+    """What the interfaces of scalar and table functions share. componentize-py makes a new object for each call: what is kept is
+    kept in the class."""
 
     functions, module, is_table = {}, None, False
+    bound = None
 
     def describe(self):
         wit = self.module
@@ -193,17 +203,17 @@ class _Functions:
 
     def bind(self, function, signature, arguments, returns, settings):
         declared = self.functions[function.lower()][signature]
-        self.types = [parse_type(a) for a in arguments]
-        self.returns = parse_type(f"ARRAY<{returns}>" if self.is_table else returns)
-        self.nulls, self.random = declared.nulls, declared.call.random
-        self.bound = declared.call.bound({s.key: s.value for s in settings})
+        bound = _Bound(declared.call, declared.nulls, settings)
+        bound.types = [parse_type(a) for a in arguments]
+        bound.returns = parse_type(f"ARRAY<{returns}>" if self.is_table else returns)
+        type(self).bound = bound
 
     def call(self, rows, arguments):
-        columns = iter(arguments)
-        values = _rows([read_column(t, columns) for t in self.types], rows, self.nulls)
-        errors, writer = [], writer_of(self.returns)
-        call = self.bound if not self.is_table else lambda *a, **more: list(self.bound(*a, **more))
-        for row, result in _evaluate(call, rows, values, _randoms(self.random), errors):
+        columns, bound = iter(arguments), self.bound
+        values = _rows([read_column(t, columns) for t in bound.types], rows, bound.nulls)
+        errors, writer = [], writer_of(bound.returns)
+        call = bound.call if not self.is_table else lambda *a, **more: list(bound.call(*a, **more))
+        for row, result in _evaluate(call, rows, values, _randoms(bound.random), errors):
             try:
                 writer.append(result)
             except Exception as e:
@@ -221,6 +231,8 @@ class TableFunctions(_Functions):
 
 
 class Stages:
+    bound = None
+
     def describe(self):
         described = []
         for s in _declared_stages.values():
@@ -229,18 +241,19 @@ class Stages:
         return _stages.Description(About(*_about), described)
 
     def open(self, stage, settings, input):
-        self.stage = _declared_stages[stage.lower()]
-        self.bound = self.stage.call.bound({s.key: s.value for s in settings})
-        reads, self.types = [], []
-        for wanted in self.stage.call.columns:
+        declared = _declared_stages[stage.lower()]
+        bound = _Bound(declared.call, declared.nulls, settings)
+        bound.fields, bound.rows = declared.fields, declared.rows
+        reads, bound.types = [], []
+        for wanted in declared.call.columns:
             found = [i for i, column in enumerate(input) if column.name.lower() == wanted.lower()]
             if not found:
                 names = ", ".join(column.name for column in input)
                 raise Err(f"the source has no column `{wanted}`; it has {names}")
             reads.append(found[0])
-            self.types.append(parse_type(input[found[0]].type))
+            bound.types.append(parse_type(input[found[0]].type))
         outputs, made = [], {}
-        for name, kind in self.stage.fields:
+        for name, kind in declared.fields:
             made[name.upper()] = _stages.ColumnSource_Computed(str(kind))
         for i, column in enumerate(input):
             source = made.pop(column.name.upper(), None)
@@ -249,21 +262,22 @@ class Stages:
         for name, source in made.items():
             outputs.append(_stages.OutputColumn(name, False, source))
             order.append(name)
-        names = [name.upper() for name, _ in self.stage.fields]
+        names = [name.upper() for name, _ in declared.fields]
         # Values come in the order of the declaration, columns go out in the order of the sink.
-        self.order = [names.index(name) for name in order]
+        bound.order = [names.index(name) for name in order]
+        type(self).bound = bound
         return _stages.Plan(reads, False, False, [_stages.Output("", outputs)])
 
     def process(self, batch):
-        columns = iter(batch.columns)
-        values = _rows([read_column(t, columns) for t in self.types], batch.rows, self.stage.nulls)
-        fields, sources, errors = self.stage.fields, array("I"), []
+        columns, bound = iter(batch.columns), self.bound
+        values = _rows([read_column(t, columns) for t in bound.types], batch.rows, bound.nulls)
+        fields, sources, errors = bound.fields, array("I"), []
         writers = [writer_of(kind) for _, kind in fields]
-        call = self.bound if not self.stage.rows else lambda *a, **more: list(self.bound(*a, **more))
-        for row, result in _evaluate(call, batch.rows, values, _randoms(self.stage.call.random), errors):
+        call = bound.call if not bound.rows else lambda *a, **more: list(bound.call(*a, **more))
+        for row, result in _evaluate(call, batch.rows, values, _randoms(bound.random), errors):
             if errors and errors[-1].row == row:
                 continue
-            results = (result or []) if self.stage.rows else [result]
+            results = (result or []) if bound.rows else [result]
             marks = [writer.mark() for writer in writers]
             try:
                 for values_of_row in results:
@@ -280,5 +294,5 @@ class Stages:
                     writer.rollback(mark)
                 continue
             sources.extend([row] * len(results))
-        made = [column for i in self.order for column in writers[i].columns()]
+        made = [column for i in bound.order for column in writers[i].columns()]
         return _stages.Answer([_stages.Rows(sources.tobytes(), made, None, None)], errors)

@@ -19,17 +19,20 @@ from figures import print_figures, print_table
 from runs import Bench
 
 # Each is a module with `measure`.
-PARTS = ["table", "joins", "plugins", "latency", "growth", "many", "parts"]
+PARTS = ["table", "joins", "plugins", "fairness", "latency", "growth", "many", "parts"]
+# They need no records but those that they make themselves.
+OWN_RECORDS = ["fairness"]
 
 
 def measure(options, scratch: pathlib.Path) -> dict:
     bench = Bench(options, scratch)
     found = {}
     with contextlib.ExitStack() as stack:
-        broker = None if options.skip_kafka else stack.enter_context(Broker(scratch / "kafka"))
+        wanted = [part for part in options.rows.split(",") if part not in OWN_RECORDS]
+        broker = None if options.skip_kafka or not wanted else stack.enter_context(Broker(scratch / "kafka"))
         if broker:
             print(f"Kafka: {options.records:,} records loaded in {bench.load(bench.place(broker)):.1f} s", flush=True)
-        if not options.skip_embedded:
+        if wanted and not options.skip_embedded:
             bench.embedded().mkdir()
             print(f"embedded log: loaded in {bench.load(bench.place(None)):.1f} s", flush=True)
         for part in options.rows.split(","):
@@ -69,6 +72,7 @@ def main() -> int:
     for part in found.values():
         print_figures(part.get("start", {}) | part.get("figures", {}))
     parts = {name: part | {"rows": [row.as_json() for row in part["rows"]]} for name, part in found.items()}
+    options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({"records": options.records, "parts": parts}, indent=1) + "\n")
     print(f"\nas JSON: {options.json}")
     return 0

@@ -14,9 +14,9 @@ START_SECONDS_MAX = 60
 
 
 class Server:
-    """Started with default settings; without `brokers` it keeps records in its embedded log."""
+    """Started with default settings but for `more`; without `brokers` it keeps records in its embedded log."""
 
-    def __init__(self, program: pathlib.Path, state: pathlib.Path, brokers: str | None, service_id: str):
+    def __init__(self, program: pathlib.Path, state: pathlib.Path, brokers: str | None, service_id: str, more: dict | None = None):
         self.port = free_port()
         settings = {
             "listeners": f"http://127.0.0.1:{self.port}",
@@ -25,6 +25,7 @@ class Server:
         }
         if brokers:
             settings["bootstrap.servers"] = brokers
+        settings |= more or {}
         state.mkdir(parents=True, exist_ok=True)
         self.log = state / "server.log"
         command = [str(program), "server"]
@@ -40,7 +41,7 @@ class Server:
     def _wait_until_ready(self, started: float):
         while True:
             try:
-                self._request("GET", "/info")
+                self.request("GET", "/info")
                 return
             except OSError as failure:
                 if self.process.poll() is not None:
@@ -61,7 +62,7 @@ class Server:
             self.process.kill()
             self.process.wait()
 
-    def _request(self, method: str, path: str, body: dict | bytes | None = None) -> str:
+    def request(self, method: str, path: str, body: dict | bytes | None = None) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             content = json.dumps(body) if isinstance(body, dict) else body
@@ -75,7 +76,7 @@ class Server:
         return answer
 
     def upload(self, name: str, file: pathlib.Path):
-        self._request("PUT", f"/plugins/{name}?activate=true", file.read_bytes())
+        self.request("PUT", f"/plugins/{name}?activate=true", file.read_bytes())
 
     def wait_for_records(self, count: int, seconds_max: float = 120):
         """Until the queries have read so many records, and committed."""
@@ -86,11 +87,11 @@ class Server:
             time.sleep(0.02)
 
     def execute(self, sql: str, properties: dict | None = None) -> list:
-        return json.loads(self._request("POST", "/ksql", {"ksql": sql, "streamsProperties": properties or {}}))
+        return json.loads(self.request("POST", "/ksql", {"ksql": sql, "streamsProperties": properties or {}}))
 
     def counters(self) -> tuple[int, int]:
         """Records that all queries have read so far, those of internal topics among them, and their commits."""
-        metrics = self._request("GET", "/metrics")
+        metrics = self.request("GET", "/metrics")
         found = []
         for name in ("records_in", "commits"):
             found.append(sum(int(float(n)) for n in re.findall(rf"^calzone_query_{name}_total\S* (\S+)$", metrics, re.M)))

@@ -23,7 +23,6 @@ mod report;
 pub mod rqtt;
 pub mod run;
 pub mod sql_tests;
-pub mod suite_functions;
 
 pub use case::Case;
 pub use command::main;

@@ -32,6 +32,7 @@ pub fn command_id(statement: &Statement) -> String {
         Statement::CreateErrorPolicy(p) => format!("errorpolicy/`{}`/create", p.name.node),
         Statement::DropErrorPolicy { name, .. } => format!("errorpolicy/{}/drop", name.node),
         Statement::CreateEndpoint(e) => format!("endpoint/`{}`/create", e.name.node),
+        Statement::AlterEndpoint { name, .. } => format!("endpoint/{}/alter", name.node),
         Statement::DropEndpoint { name, .. } => format!("endpoint/{}/drop", name.node),
         Statement::AlterPluginSet { name, .. } => format!("plugin/{}/alter", name.node),
         Statement::AlterRevision { target, name, .. } | Statement::AlterGrants { target, name, .. } => {

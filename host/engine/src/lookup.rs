@@ -11,7 +11,7 @@ use calzone_sandbox::{Component, StageOutput, StageSource};
 use calzone_sql::ast;
 use calzone_types::{Column, Namespace, Schema};
 
-use crate::plugins::PluginStore;
+use crate::plugins::{Plugin, PluginStore};
 use crate::state::{State, grants_of};
 
 /// Topics as they are in the log now. A log that does not answer counts as one without the topic.
@@ -65,14 +65,26 @@ pub struct PluginCatalog<'a> {
 impl PluginCatalog<'_> {
     /// The component of a plugin's active revision.
     pub fn active(&self, plugin: &str) -> Result<Arc<calzone_sandbox::Component>, String> {
-        let known = self.state.plugins.get(plugin).ok_or_else(|| {
+        self.revision(plugin, self.known(plugin)?.active)
+    }
+
+    /// The component of one of a plugin's revisions.
+    pub fn revision(&self, plugin: &str, revision: i64) -> Result<Arc<calzone_sandbox::Component>, String> {
+        let known = self.known(plugin)?;
+        let found = known.revision(revision).ok_or_else(|| {
+            let there: Vec<String> = known.revisions.iter().map(|r| r.revision.to_string()).collect();
+            format!("Plugin '{plugin}' has no revision {revision}; it has: {}.", there.join(", "))
+        })?;
+        self.store.component(known, &found.sha256).map_err(|e| e.message)
+    }
+
+    fn known(&self, plugin: &str) -> Result<&Plugin, String> {
+        self.state.plugin_named(plugin).ok_or_else(|| {
             let there: Vec<&str> = self.state.plugins.keys().map(String::as_str).collect();
             let list =
                 if there.is_empty() { "none was uploaded yet".to_owned() } else { format!("there are: {}", there.join(", ")) };
             format!("There is no plugin '{plugin}'; {list}. Upload it with PUT /plugins/{plugin}.")
-        })?;
-        let revision = known.revision(known.active).ok_or_else(|| format!("Plugin '{plugin}' has no active revision."))?;
-        self.store.component(known, &revision.sha256).map_err(|e| e.message)
+        })
     }
 }
 

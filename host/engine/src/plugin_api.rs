@@ -29,6 +29,7 @@ impl Engine {
     /// Takes a component as the next revision of a plugin. Nothing of a refused upload stays.
     pub fn upload_plugin(&self, name: &str, bytes: &[u8], activate: bool) -> Result<Uploaded, StatementError> {
         check_name(name)?;
+        let name = &self.name_as_uploaded(name);
         let sha256 = hash(bytes);
         if let Some(known) = self.known_revision(name, &sha256)? {
             if activate && !known.revision.active {
@@ -44,6 +45,7 @@ impl Engine {
         self.plugin_store.check(name, plugin.as_ref(), bytes)?;
         let revision = {
             let _order = self.submitting.lock().expect("no panic while holding the lock");
+            let name = &self.name_as_uploaded(name);
             if let Some(known) = self.known_revision(name, &sha256)? {
                 return Ok(known);
             }
@@ -78,6 +80,19 @@ impl Engine {
         Ok(uploaded)
     }
 
+    /// The largest upload that is taken under this name: the plugin's own limit or the server's.
+    pub fn upload_bytes_max(&self, name: &str) -> usize {
+        let state = self.state.read().expect("no panic while holding the lock");
+        let own = state.plugin_named(name).map(|plugin| self.plugin_store.limits_of(plugin).module_bytes);
+        own.unwrap_or(self.plugin_store.default_limits().module_bytes)
+    }
+
+    /// The plugin's name as it was first uploaded, whatever case it is asked for in.
+    fn name_as_uploaded(&self, name: &str) -> String {
+        let state = self.state.read().expect("no panic while holding the lock");
+        state.plugin_named(name).map_or(name, |plugin| &plugin.name).to_owned()
+    }
+
     fn use_revision(&self, name: &str, revision: i64) -> Result<(), StatementError> {
         let statement = format!("ALTER PLUGIN {} USE REVISION {revision};", calzone_sql::quote_name(name));
         self.execute(&statement, &Session::default()).map(|_| ())
@@ -85,11 +100,11 @@ impl Engine {
 
     fn known_revision(&self, name: &str, sha256: &str) -> Result<Option<Uploaded>, StatementError> {
         let state = self.state.read().expect("no panic while holding the lock");
-        let Some(plugin) = state.plugins.get(name) else { return Ok(None) };
+        let Some(plugin) = state.plugin_named(name) else { return Ok(None) };
         let Some(revision) = plugin.revisions.iter().find(|r| r.sha256 == sha256).map(|r| r.revision) else { return Ok(None) };
         let summary = self.summarize(&state, plugin)?;
         let revision = summary.revisions.into_iter().find(|r| r.revision == revision);
-        Ok(revision.map(|revision| Uploaded { name: name.to_owned(), revision, created: false }))
+        Ok(revision.map(|revision| Uploaded { name: plugin.name.clone(), revision, created: false }))
     }
 
     /// All plugins by name.
@@ -101,7 +116,7 @@ impl Engine {
     /// One plugin with its revisions.
     pub fn plugin(&self, name: &str) -> Result<PluginSummary, StatementError> {
         let state = self.state.read().expect("no panic while holding the lock");
-        let plugin = state.plugins.get(name).ok_or_else(|| no_such_plugin(name))?;
+        let plugin = state.plugin_named(name).ok_or_else(|| no_such_plugin(name))?;
         self.summarize(&state, plugin)
     }
 
@@ -109,7 +124,7 @@ impl Engine {
     pub fn plugin_bytes(&self, name: &str, revision: i64) -> Result<Vec<u8>, StatementError> {
         let sha256 = {
             let state = self.state.read().expect("no panic while holding the lock");
-            let plugin = state.plugins.get(name).ok_or_else(|| no_such_plugin(name))?;
+            let plugin = state.plugin_named(name).ok_or_else(|| no_such_plugin(name))?;
             let found = plugin.revision(revision).ok_or_else(|| {
                 let there: Vec<String> = plugin.revisions.iter().map(|r| r.revision.to_string()).collect();
                 StatementError::new(
@@ -125,6 +140,7 @@ impl Engine {
     /// Deletes a plugin that nothing uses.
     pub fn delete_plugin(&self, name: &str) -> Result<(), StatementError> {
         let _order = self.submitting.lock().expect("no panic while holding the lock");
+        let name = &self.name_as_uploaded(name);
         {
             let state = self.state.read().expect("no panic while holding the lock");
             if !state.plugins.contains_key(name) {

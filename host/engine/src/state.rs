@@ -90,7 +90,7 @@ pub struct StageEntry {
     pub pinned: Option<i64>,
 }
 
-/// An endpoint made by CREATE ENDPOINT. It always follows its plugin's active revision.
+/// An endpoint made by CREATE ENDPOINT.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndpointEntry {
     pub name: String,
@@ -101,6 +101,8 @@ pub struct EndpointEntry {
     pub grants: Vec<ast::Grant>,
     /// `http://127.0.0.1:8094`
     pub listener: Option<String>,
+    /// Set by `ALTER ENDPOINT … USE REVISION`; without it the plugin's active revision is followed.
+    pub pinned: Option<i64>,
 }
 
 impl EndpointEntry {
@@ -183,21 +185,28 @@ impl State {
         Ok(bindings)
     }
 
-    /// Plugins are named in URLs and strings, where case counts; in SQL an unquoted name finds them in any case.
+    /// The plugin of that name. Case does not count, wherever the name stands: two plugins whose names differ in nothing else
+    /// could not be told apart in statements.
     pub fn plugin_named(&self, name: &str) -> Option<&Plugin> {
         self.plugins.get(name).or_else(|| self.plugins.values().find(|p| p.name.eq_ignore_ascii_case(name)))
     }
 
-    /// Functions, stages and error policies that use this revision now.
+    /// The revision that an endpoint is to use; 0 if its plugin is not there.
+    pub fn endpoint_revision(&self, endpoint: &EndpointEntry) -> i64 {
+        endpoint.pinned.or_else(|| self.plugins.get(&endpoint.plugin).map(|p| p.active)).unwrap_or(0)
+    }
+
+    /// Functions, stages, endpoints and error policies that use this revision now.
     pub fn users_of_revision(&self, plugin: &str, revision: i64) -> Vec<String> {
         let active = self.plugins.get(plugin).map(|p| p.active);
         let uses = |of: &str, pinned: Option<i64>| of == plugin && pinned.or(active) == Some(revision);
         let functions = self.functions.values().filter(|f| uses(&f.plugin, f.pinned)).map(|f| format!("function {}", f.name));
         let stages = self.stages.values().filter(|s| uses(&s.plugin, s.pinned)).map(|s| format!("stage {}", s.name));
+        let endpoints = self.endpoints.values().filter(|e| uses(&e.plugin, e.pinned)).map(|e| format!("endpoint {}", e.name));
         let policies = self.catalog.error_policies.values();
         let policies =
             policies.filter(|p| p.plugin().is_some_and(|of| uses(of, None))).map(|p| format!("error policy {}", p.name));
-        functions.chain(stages).chain(policies).collect()
+        functions.chain(stages).chain(endpoints).chain(policies).collect()
     }
 
     /// Names of functions, stages, endpoints, error policies and queries that use a plugin.

@@ -18,7 +18,7 @@ pub struct LoadedPlugins(pub Vec<Arc<Component>>);
 impl LoadedPlugins {
     /// The component of that name.
     pub fn find(&self, plugin: &str) -> Result<&Arc<Component>, String> {
-        let found = self.0.iter().find(|c| &*c.plugin == plugin);
+        let found = self.0.iter().find(|c| c.plugin.eq_ignore_ascii_case(plugin));
         found.ok_or_else(|| {
             let there: Vec<&str> = self.0.iter().map(|c| &*c.plugin).collect();
             let list = if there.is_empty() { "there is none".to_owned() } else { format!("there are: {}", there.join(", ")) };

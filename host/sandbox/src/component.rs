@@ -244,11 +244,11 @@ fn describe(code: &Code, imports: &[String]) -> Result<Description, SandboxError
 /// A fault outside of any batch.
 pub(crate) fn refusal(what: &str, fault: &Fault) -> SandboxError {
     match fault {
-        Fault::Deadline(..) | Fault::Memory(_) | Fault::Stack(_) | Fault::Output(_) | Fault::Isolation(_) => {
+        Fault::Deadline(..) | Fault::Memory(_) | Fault::Count(..) | Fault::Stack(_) | Fault::Output(_) | Fault::Isolation(_) => {
             SandboxError::Limit(format!("{what}: {fault}"))
         }
         Fault::Error(_) => SandboxError::Unusable(format!("{what}: {fault}")),
-        Fault::Answer(_) | Fault::Trap(_) | Fault::Start(_) => SandboxError::Rejected(format!("{what}: {fault}")),
+        Fault::Answer(_) | Fault::Trap(_) | Fault::Start(_) | Fault::Over => SandboxError::Rejected(format!("{what}: {fault}")),
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) fn new_engine(stack_bytes: usize) -> Result<Engine, SandboxError> {
     config.wasm_component_model(true).epoch_interruption(true).max_wasm_stack(stack_bytes);
     // Guests are stripped and errors name plugin, function and row: a trace of addresses would tell nobody anything.
     config.wasm_backtrace_max_frames(None);
+    // So tables for it need not be made, stored or registered.
+    config.generate_address_map(false).native_unwind_info(false);
     Engine::new(&config).map_err(|e| SandboxError::Internal(format!("the WebAssembly engine does not start: {e:#}")))
 }
 

@@ -20,6 +20,9 @@ pub enum Fault {
     Deadline(u64, TimeLimit),
     #[error("the plugin needs more than {0} bytes of memory (memory_bytes)")]
     Memory(usize),
+    /// How many of what one instance may have, what that is, and the limit's name.
+    #[error("the plugin has more than {0} {1} ({2})")]
+    Count(usize, &'static str, &'static str),
     #[error("the plugin needs more than {0} bytes of stack (stack_bytes)")]
     Stack(usize),
     #[error("the plugin's answer has more than {0} bytes (output_bytes)")]
@@ -27,6 +30,9 @@ pub enum Fault {
     /// The rows to blame were not found in time.
     #[error("the plugin failed in this batch, and finding the record took more than {0} ms (isolation_ms)")]
     Isolation(u64),
+    /// Nobody waits for the answer any more.
+    #[error("the query is ending")]
+    Over,
     /// No new instance could be made.
     #[error("the plugin does not start: {0}")]
     Start(String),
@@ -69,14 +75,14 @@ impl Fault {
         matches!(self, Fault::Error(_))
     }
 
-    /// What a failed call into wasmtime means. `reported` is what the guest said before, `memory_denied` whether it asked
-    /// for more memory than it may have.
+    /// What a failed call into wasmtime means. `reported` is what the guest said before, `denied` the limit that it met when it
+    /// asked for more memory or larger tables.
     pub(crate) fn of(
         error: &wasmtime::Error,
         limits: &Limits,
         time: TimeLimit,
         reported: Option<String>,
-        memory_denied: bool,
+        denied: Option<Fault>,
     ) -> Fault {
         let trap = error.downcast_ref::<wasmtime::Trap>();
         match trap {
@@ -85,16 +91,24 @@ impl Fault {
             _ => {}
         }
         // A guest whose memory does not grow mostly panics or gives up: the cause is more use than the effect.
-        if memory_denied {
-            return Fault::Memory(limits.memory_bytes);
+        if let Some(limit) = denied {
+            return limit;
         }
         if let Some(message) = reported {
             return Fault::Trap(message);
         }
         let text = format!("{error:#}");
-        // wasmtime has no type for this one.
+        // wasmtime has no types for these.
         if text.contains("fuel allocated for hostcalls") {
             return Fault::Output(limits.output_bytes);
+        }
+        let counts = [
+            ("instance count too high", limits.core_instances, "core instances inside it", "core_instances"),
+            ("memory count too high", limits.memories, "memories", "memories"),
+            ("table count too high", limits.tables, "tables", "tables"),
+        ];
+        if let Some((_, limit, what, name)) = counts.into_iter().find(|(said, ..)| text.contains(said)) {
+            return Fault::Count(limit, what, name);
         }
         Fault::Trap(match trap {
             Some(trap) => trap.to_string(),

@@ -9,6 +9,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundRequest {
     pub method: String,
+    /// `https`: the place must show a certificate for its name.
+    pub tls: bool,
     pub place: Place,
     /// Path and query, beginning with `/`.
     pub path: String,
@@ -60,6 +62,10 @@ pub struct Place {
 impl Place {
     /// `host:port`; a host alone has port 80.
     pub fn parse(text: &str) -> Result<Place, String> {
+        Place::with_port(text, 80)
+    }
+
+    fn with_port(text: &str, default: u16) -> Result<Place, String> {
         let wrong = || format!("'{text}' is no place: write 'host:port', for instance 'api.example.org:80'");
         let text = text.trim();
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -70,7 +76,7 @@ impl Place {
                 None => (text, None),
             },
         };
-        let port = port.map_or(Ok(80), str::parse::<u16>).map_err(|_| wrong())?;
+        let port = port.map_or(Ok(default), str::parse::<u16>).map_err(|_| wrong())?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
         if host.is_empty() || port == 0 || !host.chars().all(plain) {
             return Err(wrong());
@@ -135,19 +141,18 @@ fn is_public_v6(a: Ipv6Addr) -> bool {
 
 /// A URL of a guest, cut up.
 pub(crate) struct Target {
+    pub(crate) tls: bool,
     pub(crate) place: Place,
     pub(crate) path: String,
 }
 
-/// `http://host[:port][/path][?query]`
+/// `http[s]://host[:port][/path][?query]`
 pub(crate) fn parse_url(url: &str) -> Result<Target, OutboundError> {
     let invalid = |text: String| Err(OutboundError::Invalid(text));
-    let rest = match url.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-            return invalid("https is not spoken here: use http, for instance through a proxy that adds TLS".to_owned());
-        }
-        _ => return invalid(format!("`{url}` is no URL: it begins with http://")),
+    let (tls, rest) = match url.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
+        _ => return invalid(format!("`{url}` is no URL: it begins with http:// or https://")),
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (place, path) = rest.split_at(end);
@@ -158,9 +163,9 @@ pub(crate) fn parse_url(url: &str) -> Result<Target, OutboundError> {
     if path.chars().any(|c| c.is_ascii_control() || c == ' ' || !c.is_ascii()) {
         return invalid(format!("`{url}`: a path has no spaces and only ASCII; write others as %20 and so on"));
     }
-    let place = Place::parse(place).map_err(OutboundError::Invalid)?;
+    let place = Place::with_port(place, if tls { 443 } else { 80 }).map_err(OutboundError::Invalid)?;
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Ok(Target { place, path })
+    Ok(Target { tls, place, path })
 }
 
 /// Is the place granted? True: even with an address that is not public, as the grant names it.
@@ -231,7 +236,9 @@ mod tests {
         assert!(matches!(ask("http://127.0.0.1:8098/"), Err(OutboundError::Denied(_))));
         assert!(matches!(ask("http://api.example.org:81/"), Err(OutboundError::Denied(_))));
         assert!(matches!(ask("http://api.example.org@evil.org/"), Err(OutboundError::Invalid(_))));
-        assert!(matches!(ask("https://api.example.org/"), Err(OutboundError::Invalid(_))));
+        // Another port is another place.
+        assert!(matches!(ask("https://api.example.org/"), Err(OutboundError::Denied(_))));
+        assert_eq!(ask("https://api.example.org:80/"), Ok(("/".to_owned(), false)));
         assert!(matches!(ask("file:///etc/passwd"), Err(OutboundError::Invalid(_))));
         assert!(matches!(ask("http://api.example.org/a b"), Err(OutboundError::Invalid(_))));
         assert!(matches!(ask("http://api.example.org/a\r\nHost: x"), Err(OutboundError::Invalid(_))));

@@ -68,6 +68,8 @@ pub(crate) struct Guest {
     pub(crate) outbound: HttpAccess,
     /// What the guest said before it trapped.
     pub(crate) reported: Option<String>,
+    /// The beginning of what it has printed in this call.
+    printed: Vec<u8>,
     pub(crate) log_lines_left: u32,
     pub(crate) log_lines_dropped: u64,
     pub(crate) message_bytes: usize,
@@ -106,6 +108,12 @@ impl Guest {
         self.call.limit_ms.saturating_sub(u64::try_from(used.as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// Keeps the beginning of what is printed, in case the call traps.
+    pub(crate) fn note_printed(&mut self, bytes: impl Iterator<Item = u8>) {
+        let room = self.message_bytes.saturating_sub(self.printed.len());
+        self.printed.extend(bytes.take(room));
+    }
+
     pub(crate) fn store_bytes(&self) -> usize {
         self.used.limits.store_bytes
     }
@@ -142,26 +150,34 @@ impl Guest {
     }
 }
 
-/// Counts an instance's memory and refuses more than is allowed.
+/// Counts an instance's memory and tables, and refuses more than is allowed.
 struct Used {
     limits: Arc<Limits>,
     memory_bytes: usize,
-    memory_denied: bool,
+    table_elements: usize,
+    /// The limit that was met.
+    denied: Option<Fault>,
 }
 
 impl ResourceLimiter for Used {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
         if total > self.limits.memory_bytes {
-            self.memory_denied = true;
+            self.denied = Some(Fault::Memory(self.limits.memory_bytes));
             return Ok(false);
         }
         self.memory_bytes = total;
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= self.limits.table_elements)
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if total > self.limits.table_elements {
+            self.denied = Some(Fault::Count(self.limits.table_elements, "elements in its tables", "table_elements"));
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
     }
 
     fn instances(&self) -> usize {
@@ -196,7 +212,7 @@ impl Instance {
     pub(crate) fn start(code: &Code) -> Result<Instance, Fault> {
         let (component, limits) = (&code.instance, &code.limits);
         let counted = Counted::new(&code.live, limits.instances)?;
-        let used = Used { limits: limits.clone(), memory_bytes: 0, memory_denied: false };
+        let used = Used { limits: limits.clone(), memory_bytes: 0, table_elements: 0, denied: None };
         let guest = Guest {
             plugin: code.plugin.clone(),
             seeds: None,
@@ -210,6 +226,7 @@ impl Instance {
             },
             call: CallTime { began: Instant::now(), limit_ms: 0, paused: Duration::ZERO },
             reported: None,
+            printed: Vec::new(),
             log_lines_left: limits.log_lines,
             log_lines_dropped: 0,
             message_bytes: limits.message_bytes,
@@ -246,6 +263,7 @@ impl Instance {
     ) -> Result<R, Fault> {
         let guest = self.store.data_mut();
         guest.log_lines_left = guest.used.limits.log_lines;
+        guest.printed.clear();
         let milliseconds = time.milliseconds(&guest.used.limits);
         guest.call = CallTime { began: Instant::now(), limit_ms: milliseconds, paused: Duration::ZERO };
         guest.outbound.left = Duration::from_millis(guest.used.limits.http_batch_ms);
@@ -315,5 +333,7 @@ impl Instance {
 fn fault_of(store: &mut Store<Guest>, error: &wasmtime::Error, time: TimeLimit) -> Fault {
     let guest = store.data_mut();
     let limits = guest.used.limits.clone();
-    Fault::of(error, &limits, time, guest.reported.take(), guest.used.memory_denied)
+    let printed = String::from_utf8_lossy(&guest.printed).trim().to_owned();
+    let reported = guest.reported.take().or(Some(printed).filter(|text| !text.is_empty()));
+    Fault::of(error, &limits, time, reported, guest.used.denied.clone())
 }

@@ -17,7 +17,8 @@ pub(crate) fn isolate<T>(
     watch: &Watch,
     mut attempt: impl FnMut(Range<usize>) -> Result<T, Fault>,
 ) -> Vec<Piece<T>> {
-    let pieces = halve(rows, isolation_ms, |part| {
+    let over = || watch.is_over();
+    let pieces = halve(rows, isolation_ms, over, |part| {
         let start = Instant::now();
         attempt(part).inspect_err(|fault| watch.call_failed(fault, start.elapsed()))
     });
@@ -29,7 +30,12 @@ pub(crate) fn isolate<T>(
     pieces
 }
 
-fn halve<T>(rows: Range<usize>, isolation_ms: u64, mut attempt: impl FnMut(Range<usize>) -> Result<T, Fault>) -> Vec<Piece<T>> {
+fn halve<T>(
+    rows: Range<usize>,
+    isolation_ms: u64,
+    over: impl Fn() -> bool,
+    mut attempt: impl FnMut(Range<usize>) -> Result<T, Fault>,
+) -> Vec<Piece<T>> {
     let first = attempt(rows.clone());
     if first.is_ok() || rows.len() <= 1 {
         return vec![(rows, first)];
@@ -39,6 +45,10 @@ fn halve<T>(rows: Range<usize>, isolation_ms: u64, mut attempt: impl FnMut(Range
     let middle = rows.start + rows.len() / 2;
     let mut open = vec![middle..rows.end, rows.start..middle];
     while let Some(part) = open.pop() {
+        if over() {
+            pieces.push((part, Err(Fault::Over)));
+            continue;
+        }
         if Instant::now() > until {
             pieces.push((part, Err(Fault::Isolation(isolation_ms))));
             continue;
@@ -68,6 +78,27 @@ mod tests {
         let failed: Vec<usize> = pieces.iter().filter(|p| p.1.is_err()).flat_map(|p| p.0.clone()).collect();
         assert_eq!(failed, guilty);
         assert_eq!(pieces.iter().flat_map(|p| p.0.clone()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_query_that_ends() {
+        struct Over(std::sync::atomic::AtomicU32);
+        impl crate::FaultListener for Over {
+            fn call_failed(&self, _: Duration) {}
+            fn records_failed(&self, _: usize, _: &str) {}
+            fn is_over(&self) -> bool {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2
+            }
+        }
+        let watch = Watch::new(std::sync::Arc::new(Over(0.into())));
+        let mut attempts = 0;
+        let pieces = isolate(0..64, 60_000, &watch, |_| {
+            attempts += 1;
+            Err::<(), Fault>(Fault::Error("no".to_owned()))
+        });
+        assert_eq!(attempts, 3, "all, and twice a half");
+        assert_eq!(pieces.iter().map(|p| p.0.len()).sum::<usize>(), 64);
+        assert!(pieces.iter().all(|p| p.1 == Err(Fault::Over)));
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct Limits {
     pub concurrent_requests: usize,
     /// Requests that wait for their turn; further ones are turned away.
     pub waiting_requests: usize,
-    /// Elements of one table (function pointers).
+    /// Elements (function pointers) of all tables of one instance together.
     pub table_elements: usize,
     /// Tables of one instance of a component; each core instance in it may have some.
     pub tables: usize,

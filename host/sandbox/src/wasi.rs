@@ -1,7 +1,8 @@
 //! WASI for toolchains whose components import it whether they need it or not (componentize-py, componentize-js, Go).
 //!
-//! Nothing is behind it: no files, no arguments, no environment, output goes nowhere, clocks stand still, random bytes are
-//! zeros. That much lets a language's runtime start; whatever else of WASI is called traps.
+//! Nothing is behind it: no files, no arguments, no environment, clocks stand still, random bytes are zeros. What is printed in a
+//! call is the reason if the call traps, as runtimes print an error before they give up; else it goes nowhere. That much lets a
+//! language's runtime start; whatever else of WASI is called traps.
 
 use wasmtime::component::{Component, Linker, LinkerInstance, Resource, ResourceAny, ResourceType, Val, types::ComponentItem};
 use wasmtime::{AsContextMut, Engine, StoreContextMut};
@@ -36,12 +37,17 @@ enum Inert {
     OutputHandle,
     PollableHandle,
     Ok,
+    /// `ok`, and the second argument's bytes are noted.
+    Printed,
+    /// The error of a stream that has come to its end.
+    Closed,
+    True,
     /// `ok` with the number of bytes that may be written.
     OkToWrite,
 }
 
 /// Interface (without version), function, answer.
-const INERT: [(&str, &str, Inert); 26] = [
+const INERT: [(&str, &str, Inert); 35] = [
     ("wasi:cli/environment", "get-environment", Inert::EmptyList),
     ("wasi:cli/environment", "get-arguments", Inert::EmptyList),
     ("wasi:cli/environment", "initial-cwd", Inert::None),
@@ -65,8 +71,17 @@ const INERT: [(&str, &str, Inert); 26] = [
     ("wasi:random/insecure-seed", "insecure-seed", Inert::ZeroPair),
     ("wasi:random/insecure-seed", "get-insecure-seed", Inert::ZeroPair),
     ("wasi:io/streams", "[method]output-stream.check-write", Inert::OkToWrite),
-    ("wasi:io/streams", "[method]output-stream.write", Inert::Ok),
-    ("wasi:io/streams", "[method]output-stream.blocking-write-and-flush", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.write", Inert::Printed),
+    ("wasi:io/streams", "[method]output-stream.blocking-write-and-flush", Inert::Printed),
+    ("wasi:io/streams", "[method]output-stream.flush", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.blocking-flush", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.write-zeroes", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.blocking-write-zeroes-and-flush", Inert::Ok),
+    ("wasi:io/streams", "[method]output-stream.subscribe", Inert::PollableHandle),
+    ("wasi:io/streams", "[method]input-stream.read", Inert::Closed),
+    ("wasi:io/streams", "[method]input-stream.blocking-read", Inert::Closed),
+    ("wasi:io/streams", "[method]input-stream.subscribe", Inert::PollableHandle),
+    ("wasi:io/poll", "[method]pollable.ready", Inert::True),
     ("wasi:io/poll", "[method]pollable.block", Inert::Nothing),
 ];
 
@@ -135,6 +150,14 @@ fn answer(inert: Inert, mut store: StoreContextMut<'_, Guest>, arguments: &[Val]
         Inert::ZeroPair => Val::Tuple(vec![Val::U64(0), Val::U64(0)]),
         Inert::InputHandle | Inert::OutputHandle | Inert::PollableHandle => Val::Resource(handle(inert, store)?),
         Inert::Ok => Val::Result(Ok(None)),
+        Inert::Printed => {
+            if let Some(Val::List(bytes)) = arguments.get(1) {
+                store.data_mut().note_printed(bytes.iter().map(|byte| if let Val::U8(byte) = byte { *byte } else { b'?' }));
+            }
+            Val::Result(Ok(None))
+        }
+        Inert::Closed => Val::Result(Err(Some(Box::new(Val::Variant("closed".to_owned(), None))))),
+        Inert::True => Val::Bool(true),
         Inert::OkToWrite => Val::Result(Ok(Some(Box::new(Val::U64(WRITE_BYTES))))),
     };
     if let [result] = results {

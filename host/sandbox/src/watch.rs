@@ -12,6 +12,12 @@ pub trait FaultListener: Send + Sync {
 
     /// So many records failed for good. `cause` is what their errors say.
     fn records_failed(&self, records: usize, cause: &str);
+
+    /// Does nobody wait for the answer any more? Asked before each further try to find the records to blame. If so, the rest of
+    /// the batch fails with [`Fault::Over`], and whoever says so must not keep what comes of the batch.
+    fn is_over(&self) -> bool {
+        false
+    }
 }
 
 /// Who hears of the faults of a component's instances, if anybody does.
@@ -27,6 +33,10 @@ impl Watch {
         if let Some(listener) = self.0.as_ref().filter(|_| !fault.instance_survives()) {
             listener.call_failed(lost);
         }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.as_ref().is_some_and(|listener| listener.is_over())
     }
 
     pub(crate) fn records_failed(&self, records: usize, fault: &Fault) {

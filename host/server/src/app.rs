@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use calzone_engine::{Engine, StatementError};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Plugins that are being uploaded at a time: each is wholly in memory. Others are not read before it is their turn.
+const UPLOADS_MAX: usize = 4;
 
 /// Shared by all requests; clones are handles to the same.
 #[derive(Clone)]
@@ -19,16 +23,22 @@ struct Shared {
     /// `host:port`, as other parts of ksqlDB's answers name this server.
     host: String,
     started: Instant,
-    plugin_bytes_max: usize,
+    uploads: Semaphore,
     /// Set by POST /ksql/terminate: the cluster's statements are over.
     terminated: AtomicBool,
 }
 
 impl App {
-    pub fn new(engine: Arc<Engine>, host: String, plugin_bytes_max: usize) -> App {
+    pub fn new(engine: Arc<Engine>, host: String) -> App {
         let cluster_id = engine.log().cluster_id();
-        let shared =
-            Shared { engine, cluster_id, host, started: Instant::now(), plugin_bytes_max, terminated: AtomicBool::new(false) };
+        let shared = Shared {
+            engine,
+            cluster_id,
+            host,
+            started: Instant::now(),
+            uploads: Semaphore::new(UPLOADS_MAX),
+            terminated: AtomicBool::new(false),
+        };
         App { shared: Arc::new(shared) }
     }
 
@@ -52,9 +62,10 @@ impl App {
         self.shared.started
     }
 
-    /// Bytes that an uploaded plugin may have.
-    pub fn plugin_bytes_max(&self) -> usize {
-        self.shared.plugin_bytes_max
+    /// The right to upload; waits for those that are uploading.
+    pub async fn upload_turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.shared.uploads.acquire().await.ok()
     }
 
     pub fn is_terminated(&self) -> bool {

@@ -81,7 +81,7 @@ async fn serve(arguments: &ServerArguments) -> Result<(), String> {
     };
     let engine = started.map_err(|_| "the start ended by a fault of the server itself".to_owned())??;
     let host = addresses.first().map_or_else(String::new, SocketAddr::to_string);
-    let app = App::new(engine.clone(), host, settings.limits.module_bytes);
+    let app = App::new(engine.clone(), host);
     eprintln!("{}", banner::banner(&settings, &addresses, app.cluster_id()));
     tracing::info!(url = %format!("http://{}", app.host()), state_dir = %settings.state_dir.display(), "ready");
     let (stop, stopped) = tokio::sync::watch::channel(false);

@@ -1,6 +1,6 @@
 //! Plugins for `calzone test-runner`: every function of the components in a folder, run in the sandbox.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use calzone_driver::Plugins;
@@ -12,7 +12,7 @@ use calzone_sandbox::{Component, Grants, Limits, Sandbox, SandboxOptions};
 use calzone_state::MemoryStore;
 use calzone_types::{SqlType, Value};
 
-/// The component whose functions take the place of those that the driver brings along.
+/// The component with the functions that ksqlDB's test suites call and ksqlDB does not have.
 const TEST_FUNCTIONS: &str = "ksqldb-test-functions.wasm";
 
 /// What components are granted: randomness that repeats itself, nothing else.
@@ -22,8 +22,8 @@ const GRANTS: Grants =
 const STAGE_GRANTS: Grants =
     Grants { random: true, clock: true, log: true, key_value: true, http: Vec::new(), insert: false, query: false };
 
-/// Takes `--plugins DIR` out of the arguments, and loads the components that are there. Without the flag, functions of
-/// ksqlDB's test suites come from `target/plugins` where that was built, else from the driver itself.
+/// Takes `--plugins DIR` out of the arguments, and loads the components that are there. Without the flag, the functions of
+/// ksqlDB's test suites come from where `make plugins` puts them.
 pub fn plugins(arguments: &mut Vec<String>) -> Result<Plugins, String> {
     let given = match arguments.iter().position(|a| a == "--plugins") {
         Some(at) => {
@@ -35,15 +35,21 @@ pub fn plugins(arguments: &mut Vec<String>) -> Result<Plugins, String> {
     };
     match given {
         Some(folder) => load(Path::new(&folder), |_| true),
-        None => {
-            let folder = Path::new("target/plugins");
-            if folder.join(TEST_FUNCTIONS).exists() {
-                load(folder, |name| name == TEST_FUNCTIONS)
-            } else {
-                Ok(calzone_driver::suite_functions::plugins())
+        None => match built_folder() {
+            Some(folder) => load(&folder, |name| name == TEST_FUNCTIONS),
+            None => {
+                eprintln!("{TEST_FUNCTIONS} is not built: cases that use its functions will fail (`make plugins` builds it)");
+                Ok(Plugins::none())
             }
-        }
+        },
     }
+}
+
+/// `target/plugins`, here or beside the folder that this program was built into.
+fn built_folder() -> Option<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.parent()?.join("plugins")));
+    let here = PathBuf::from("target/plugins");
+    [Some(here), beside].into_iter().flatten().find(|folder| folder.join(TEST_FUNCTIONS).exists())
 }
 
 fn load(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Plugins, String> {

@@ -159,6 +159,10 @@ pub enum Statement {
         name: Name,
     },
     CreateEndpoint(CreateEndpoint),
+    AlterEndpoint {
+        name: Name,
+        change: EndpointChange,
+    },
     DropEndpoint {
         if_exists: bool,
         name: Name,
@@ -688,4 +692,15 @@ pub struct CreateEndpoint {
     pub config: Vec<Property>,
     pub grants: Vec<Grant>,
     pub listener: Option<String>,
+}
+
+/// What `ALTER ENDPOINT e …` changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EndpointChange {
+    /// `[USING PLUGIN 'p'] [CONFIG (…)]`: one of both at least.
+    Code { plugin: Option<Spanned<String>>, config: Option<Vec<Property>> },
+    /// `USE REVISION n`
+    Revision(i64),
+    /// `GRANT (…)` or `REVOKE (…)`
+    Grants { revoke: bool, grants: Vec<Grant> },
 }

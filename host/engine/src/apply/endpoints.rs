@@ -1,10 +1,10 @@
-//! CREATE ENDPOINT and DROP ENDPOINT.
+//! CREATE ENDPOINT, ALTER ENDPOINT and DROP ENDPOINT.
 
 use calzone_plan::{PlanError, SourceKind, plugin_settings};
 use calzone_sql::Span;
-use calzone_sql::ast::{CreateEndpoint, Grant, GrantKind, Name};
+use calzone_sql::ast::{CreateEndpoint, EndpointChange, Grant, GrantKind, Name};
 
-use super::{Apply, Effect, kind_word};
+use super::{Apply, Effect, grants, kind_word};
 use crate::StatementError;
 use crate::endpoints::{self, PATH_PREFIX};
 use crate::engine::Engine;
@@ -42,18 +42,56 @@ pub fn create(engine: &Engine, state: &State, create: &CreateEndpoint, text: &st
         check_grant(state, grant).map_err(|(span, message)| plan_error(&PlanError::at(span, message), text))?;
     }
     let config = plugin_settings(&create.config).map_err(|e| plan_error(&e, text))?;
-    let component = PluginCatalog { state, store: &engine.plugin_store }.active(&create.plugin.node);
-    component
-        .and_then(|c| endpoints::open(engine, &c, &config, &create.grants).map(|_| ()).map_err(|e| e.to_string()))
-        .map_err(|message| plan_error(&PlanError::at(create.plugin.span, message), text))?;
-    Ok(Effect::AddEndpoint(EndpointEntry {
+    let entry = EndpointEntry {
         name: name.clone(),
         path: create.path.clone(),
         plugin: create.plugin.node.clone(),
         config,
         grants: create.grants.clone(),
         listener: create.listener.clone(),
-    }))
+        pinned: None,
+    };
+    check_runs(engine, state, &entry).map_err(|message| plan_error(&PlanError::at(create.plugin.span, message), text))?;
+    Ok(Effect::AddEndpoint(entry))
+}
+
+/// Other code, settings or grants for an endpoint, which it takes with the next request. What would not run is refused.
+pub fn alter(engine: &Engine, state: &State, name: &Name, change: &EndpointChange, text: &str) -> Result<Effect, StatementError> {
+    let refused = |message: String| StatementError::bad_statement(message, text);
+    let mut entry = state.endpoints.get(&name.node).cloned().ok_or_else(|| no_such(&name.node, text))?;
+    match change {
+        EndpointChange::Code { plugin, config } => {
+            if let Some(plugin) = plugin {
+                entry.plugin = plugin.node.clone();
+                // A number of another plugin's revisions says nothing here.
+                entry.pinned = None;
+            }
+            if let Some(config) = config {
+                entry.config = plugin_settings(config).map_err(|e| plan_error(&e, text))?;
+            }
+        }
+        EndpointChange::Revision(revision) => entry.pinned = Some(*revision),
+        EndpointChange::Grants { revoke, grants } => {
+            if !revoke {
+                for grant in grants {
+                    check_grant(state, grant).map_err(|(span, message)| plan_error(&PlanError::at(span, message), text))?;
+                }
+            }
+            entry.grants = grants::changed(&entry.name, &entry.grants, *revoke, grants).map_err(refused)?;
+        }
+    }
+    check_runs(engine, state, &entry).map_err(|why| refused(format!("Endpoint {}: {why} Nothing was changed.", entry.name)))?;
+    Ok(Effect::AddEndpoint(entry))
+}
+
+/// Is there such code, and does it take these settings and grants?
+fn check_runs(engine: &Engine, state: &State, entry: &EndpointEntry) -> Result<(), String> {
+    let catalog = PluginCatalog { state, store: &engine.plugin_store };
+    let component = match entry.pinned {
+        Some(revision) => catalog.revision(&entry.plugin, revision)?,
+        None => catalog.active(&entry.plugin)?,
+    };
+    endpoints::open(engine, &component, &entry.config, &entry.grants).map(|_| ()).map_err(|e| e.to_string())
 }
 
 /// Only what every client and proxy leaves as it is: a path that is written in two ways would be two.

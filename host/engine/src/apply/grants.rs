@@ -37,22 +37,8 @@ pub fn alter(
             (&function.plugin, &function.item, &function.grants)
         }
     };
-    let mut grants = present.clone();
-    for change in changes {
-        check_kind(target, &change.kind).map_err(refused)?;
-        let place = grants.iter().position(|g| g.kind == change.kind);
-        match (place, revoke) {
-            (Some(at), true) => {
-                grants.remove(at);
-            }
-            (None, true) => {
-                let what = crate::describe::grant_text(&change.kind);
-                return Err(refused(format!("{name} was not granted {what}, so it cannot be revoked. Nothing was changed.")));
-            }
-            (None, false) => grants.push(change.clone()),
-            (Some(_), false) => {}
-        }
-    }
+    changes.iter().try_for_each(|change| check_kind(target, &change.kind)).map_err(refused)?;
+    let grants = changed(name, present, revoke, changes).map_err(refused)?;
     if target == RevisionTarget::Stage && has_store(present) != has_store(&grants) {
         let message = "A stage has its store from the beginning to the end: name KEY VALUE in CREATE STAGE, or DROP STAGE.";
         return Err(refused(message.to_owned()));
@@ -66,6 +52,26 @@ pub fn alter(
     let component = engine.plugin_store.component(plugin, &revision.sha256)?;
     let stops = component.check_grants(&allowed).err().map(|e| e.to_string());
     Ok(Effect::SetGrants { target, name: name.clone(), grants, stops })
+}
+
+/// The grants of `name` with some more, or without some.
+pub fn changed(name: &str, present: &[Grant], revoke: bool, changes: &[Grant]) -> Result<Vec<Grant>, String> {
+    let mut grants = present.to_vec();
+    for change in changes {
+        let place = grants.iter().position(|g| g.kind == change.kind);
+        match (place, revoke) {
+            (Some(at), true) => {
+                grants.remove(at);
+            }
+            (None, true) => {
+                let what = crate::describe::grant_text(&change.kind);
+                return Err(format!("{name} was not granted {what}, so it cannot be revoked. Nothing was changed."));
+            }
+            (None, false) => grants.push(change.clone()),
+            (Some(_), false) => {}
+        }
+    }
+    Ok(grants)
 }
 
 fn has_store(grants: &[Grant]) -> bool {

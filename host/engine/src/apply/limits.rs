@@ -71,5 +71,13 @@ pub fn set(
             }
         }
     }
-    Ok((format!("The limits of plugin {plugin} are set; {queries} running queries take them at their next commit."), None))
+    let endpoints = state.endpoints.values().filter(|e| e.plugin == plugin).count();
+    let mut taken = format!("{queries} running queries take them at their next commit");
+    if endpoints > 0 {
+        taken += &format!(", {endpoints} endpoints with their next request");
+        if how == Apply::Live {
+            engine.endpoints.update(engine, state);
+        }
+    }
+    Ok((format!("The limits of plugin {plugin} are set; {taken}."), None))
 }

@@ -147,7 +147,7 @@ pub fn effect(
     query_id: &str,
 ) -> Result<Effect, StatementError> {
     let text = &parsed.text;
-    match &parsed.statement {
+    match &plugins::named_as_uploaded(state, &parsed.statement) {
         Statement::CreateSource(create) => sources::create(context, create, text),
         Statement::CreateSourceAs(create) => queries::create_as(context, create, text, query_id),
         Statement::InsertInto(insert) => queries::insert_into(context, insert, text, query_id),
@@ -171,6 +171,7 @@ pub fn effect(
         Statement::CreateErrorPolicy(create) => error_policies::create(context, create, text),
         Statement::DropErrorPolicy { if_exists, name } => error_policies::drop(context, *if_exists, name, text),
         Statement::CreateEndpoint(create) => endpoints::create(engine, state, create, text),
+        Statement::AlterEndpoint { name, change } => endpoints::alter(engine, state, name, change, text),
         Statement::DropEndpoint { if_exists, name } => endpoints::drop(state, *if_exists, name, text),
         Statement::AlterRevision { target, name, revision, dry_run: None } => {
             revisions::alter(engine, state, *target, name, *revision, text)

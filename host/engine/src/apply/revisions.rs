@@ -14,7 +14,7 @@ use super::{Apply, Effect, change_catalog};
 use crate::StatementError;
 use crate::engine::Engine;
 use crate::query::stage_schema;
-use crate::state::{State, grants_of};
+use crate::state::{EndpointEntry, State, grants_of};
 
 pub fn alter(
     engine: &Engine,
@@ -26,10 +26,7 @@ pub fn alter(
 ) -> Result<Effect, StatementError> {
     let refused = |message: String| StatementError::bad_statement(message, text);
     let name = match target {
-        // Plugins are named in URLs and strings, where case counts; in SQL an unquoted name finds them in any case.
-        RevisionTarget::Plugin => {
-            state.plugins.keys().find(|p| **p == name.node || p.eq_ignore_ascii_case(&name.node)).unwrap_or(&name.node)
-        }
+        RevisionTarget::Plugin => state.plugin_named(&name.node).map_or(&name.node, |p| &p.name),
         _ => &name.node,
     };
     let plugin = match target {
@@ -63,7 +60,7 @@ pub fn alter(
         })?;
     }
     if target == RevisionTarget::Plugin {
-        for endpoint in state.endpoints.values().filter(|e| e.plugin == plugin) {
+        for endpoint in state.endpoints.values().filter(|e| e.plugin == plugin && e.pinned.is_none()) {
             crate::endpoints::open(engine, &component, &endpoint.config, &endpoint.grants).map_err(|why| {
                 refused(format!(
                     "Revision {revision} of plugin '{plugin}' does not fit endpoint {}: {why} Nothing was changed.",
@@ -258,7 +255,8 @@ pub fn switch(
             }
         }
     }
-    let endpoints = state.endpoints.values().filter(|e| target == RevisionTarget::Plugin && e.plugin == name).count();
+    let follows = |e: &&EndpointEntry| target == RevisionTarget::Plugin && e.plugin == name && e.pinned.is_none();
+    let endpoints = state.endpoints.values().filter(follows).count();
     let mut taken = format!("{queries} running queries take it at their next commit");
     if endpoints > 0 {
         taken += &format!(", {endpoints} endpoints with their next request");

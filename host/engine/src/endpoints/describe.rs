@@ -22,7 +22,7 @@ impl Engine {
         let described = state
             .plugins
             .get(&entry.plugin)
-            .and_then(|p| Some((p, p.revision(p.active)?)))
+            .and_then(|p| Some((p, p.revision(state.endpoint_revision(entry))?)))
             .and_then(|(plugin, r)| self.plugin_store.component(plugin, &r.sha256).ok())
             .and_then(|component| component.description.endpoint.clone())
             .unwrap_or_default();
@@ -53,7 +53,7 @@ fn summary(state: &State, entry: &EndpointEntry, table: &EndpointTable) -> Endpo
         path: format!("{PATH_PREFIX}{}", entry.path),
         listener: entry.listener.clone(),
         plugin: entry.plugin.clone(),
-        revision: state.plugins.get(&entry.plugin).map_or(0, |p| p.active),
+        revision: state.endpoint_revision(entry),
         error,
     }
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use calzone_sandbox::{Fault, Grants, HttpRequest, HttpResponse, SandboxError};
+use calzone_sandbox::{Fault, Grants, HttpRequest, HttpResponse, Limits, SandboxError};
 use calzone_sql::ast::{Grant, GrantKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -65,8 +65,8 @@ pub struct Endpoint {
     /// `/shop`: it answers at `/endpoints/shop` and below.
     pub path: String,
     pub revision: i64,
-    /// Bytes of a request's body.
-    pub request_bytes: usize,
+    /// The plugin's limits, as they were when it was loaded.
+    limits: Limits,
     definition: EndpointEntry,
     /// The code, or why it does not run.
     code: Result<calzone_sandbox::Endpoint, String>,
@@ -131,11 +131,12 @@ impl Endpoints {
             .endpoints
             .values()
             .map(|entry| {
-                let revision = state.plugins.get(&entry.plugin).map_or(0, |p| p.active);
+                let revision = state.endpoint_revision(entry);
+                let limits = limits_of(engine, state, entry);
                 let before = old.endpoints.get(&entry.name);
                 let endpoint = match before {
-                    Some(same) if same.revision == revision && same.definition == *entry && same.code.is_ok() => same.clone(),
-                    _ => Arc::new(Endpoint::load(engine, state, entry, revision, before.map(|b| &**b))),
+                    Some(same) if same.is_still(entry, revision, &limits) => same.clone(),
+                    _ => Arc::new(Endpoint::load(engine, state, entry, (revision, limits), before.map(|b| &**b))),
                 };
                 (entry.name.clone(), endpoint)
             })
@@ -207,26 +208,41 @@ impl EndpointTable {
 }
 
 impl Endpoint {
-    fn load(engine: &Engine, state: &State, entry: &EndpointEntry, revision: i64, before: Option<&Endpoint>) -> Endpoint {
+    fn load(
+        engine: &Engine,
+        state: &State,
+        entry: &EndpointEntry,
+        (revision, limits): (i64, Limits),
+        before: Option<&Endpoint>,
+    ) -> Endpoint {
         let code = load_code(engine, state, entry, revision);
         if let Err(e) = &code {
             tracing::error!(endpoint = %entry.name, error = %e, "an endpoint cannot be loaded; trying again");
         }
-        let limits = &engine.options.limits;
-        let room = before.map_or_else(
-            || Arc::new(Room::new(&engine.endpoints, limits.concurrent_requests, limits.waiting_requests)),
-            |b| b.room.clone(),
-        );
+        let (working, waiting) = (limits.concurrent_requests, limits.waiting_requests);
+        let same_room = before.filter(|b| (b.limits.concurrent_requests, b.limits.waiting_requests) == (working, waiting));
+        let room =
+            same_room.map_or_else(|| Arc::new(Room::new(&engine.endpoints, working, waiting)), |before| before.room.clone());
         Endpoint {
             name: entry.name.clone(),
             path: entry.path.clone(),
             revision,
-            request_bytes: limits.request_bytes,
+            limits,
             definition: entry.clone(),
             code,
             statistics: before.map_or_else(Arc::default, |b| b.statistics.clone()),
             room,
         }
+    }
+
+    /// Is it what it would be if it were loaded anew?
+    fn is_still(&self, entry: &EndpointEntry, revision: i64, limits: &Limits) -> bool {
+        self.revision == revision && self.definition == *entry && self.limits == *limits && self.code.is_ok()
+    }
+
+    /// The most bytes that a request's body may have.
+    pub fn request_bytes(&self) -> usize {
+        self.limits.request_bytes
     }
 
     pub fn metrics(&self) -> EndpointMetrics {
@@ -285,6 +301,12 @@ impl Room {
         let server = server.working.clone();
         Room { server, working: permits(working), admitted: permits(working.saturating_add(waiting)), working_max: working }
     }
+}
+
+/// The limits in force for an endpoint: those of its plugin.
+fn limits_of(engine: &Engine, state: &State, entry: &EndpointEntry) -> Limits {
+    let store = &engine.plugin_store;
+    state.plugins.get(&entry.plugin).map_or_else(|| store.default_limits().clone(), |plugin| store.limits_of(plugin))
 }
 
 fn load_code(engine: &Engine, state: &State, entry: &EndpointEntry, revision: i64) -> Result<calzone_sandbox::Endpoint, String> {

@@ -54,6 +54,10 @@ impl Default for Breaker {
 pub struct Breaker {
     settings: BreakerSettings,
     open: AtomicBool,
+    /// The query is to end.
+    ending: AtomicBool,
+    /// A batch was given up for that: what came of it must not be kept.
+    interrupted: AtomicBool,
     counts: Mutex<Counts>,
 }
 
@@ -75,7 +79,13 @@ struct Part {
 
 impl Breaker {
     pub fn new(settings: BreakerSettings) -> Breaker {
-        Breaker { settings, open: AtomicBool::new(false), counts: Mutex::default() }
+        Breaker {
+            settings,
+            open: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
+            counts: Mutex::default(),
+        }
     }
 
     pub fn is_open(&self) -> bool {
@@ -85,6 +95,17 @@ impl Breaker {
     /// Why it is open.
     pub fn reason(&self) -> Option<String> {
         self.counts.lock().expect("no panic while holding the lock").reason.clone()
+    }
+
+    /// From now on the records to blame for a failure are looked for no longer: that may take half a minute, and the query is to
+    /// end.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    /// Was a batch given up half way?
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Acquire)
     }
 
     /// Begins to count anew.
@@ -136,6 +157,14 @@ impl FaultListener for Breaker {
 
     fn records_failed(&self, records: usize, cause: &str) {
         self.note(records as u64, Duration::ZERO, Some(cause));
+    }
+
+    fn is_over(&self) -> bool {
+        let ending = self.ending.load(Ordering::Acquire);
+        if ending {
+            self.interrupted.store(true, Ordering::Release);
+        }
+        ending
     }
 }
 

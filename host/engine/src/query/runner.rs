@@ -153,6 +153,7 @@ impl RunnerHandle {
     /// Asks the query to commit and end; [`RunnerHandle::join`] waits for it.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
+        self.breaker.end();
         self.tell(Control::Stop);
     }
 
@@ -709,10 +710,19 @@ impl Runner {
                 Failure::Retry(format!("records of {topic} partition {} came before their task was made", fetched.tp.partition))
             })?;
             task.process(topic, &fetched.records, &mut work.output)?;
+            self.check_interrupted()?;
             self.send(&mut *work.worker, &mut work.output)?;
         }
         self.advance(work, &fetched.tp, &fetched.records);
         Ok(())
+    }
+
+    /// Fails where a guest's failing batch was given up because the query is to end: it is processed again when it begins anew.
+    pub(super) fn check_interrupted(&self) -> Result<(), Failure> {
+        match self.options.breaker.was_interrupted() {
+            true => Err(Failure::Retry("the query was ended while its plugin failed".into())),
+            false => Ok(()),
+        }
     }
 
     /// Sends what tasks have put out, and clears it.

@@ -1,22 +1,22 @@
 //! Calls of the interface `aggregate-functions`.
 
 use calzone_functions::{FunctionKind, RowError};
-use wasmtime::component::InstancePre;
 
 use super::Bind;
 use super::bindings::calzone::plugin::types::{ColumnParam, Setting};
-use super::bindings::exports::calzone::plugin::aggregate_functions::{Argument, Batch, Guest as Exports, GuestIndices, Literals};
+use super::bindings::exports::calzone::plugin::aggregate_functions::{self, Argument, Batch, Literals};
 use super::convert::{lend, row_errors, take};
 use crate::columns::{Answered, Buffers};
 use crate::describe::{Described, FunctionDescription, SignatureDescription};
 use crate::fault::{Fault, TimeLimit};
-use crate::instance::{Guest, Instance};
+use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::signature::parse_signature;
 
-/// Where a component has its aggregate functions.
-#[derive(Clone)]
-pub(crate) struct Aggregates(GuestIndices);
+super::interface! {
+    /// Where a component has its aggregate functions.
+    Aggregates, aggregate_functions, aggregates, super::AGGREGATES
+}
 
 /// Steps on groups, as they cross.
 pub(crate) struct AggregateBatch<'b> {
@@ -37,26 +37,6 @@ pub(crate) struct AggregateAnswer {
 }
 
 impl Aggregates {
-    /// The error says what of the interface is missing or different.
-    pub(crate) fn find(component: &InstancePre<Guest>) -> Result<Aggregates, String> {
-        GuestIndices::new(component).map(Aggregates).map_err(|e| format!("{}: {e:#}", super::AGGREGATES))
-    }
-
-    fn call<R>(
-        &self,
-        instance: &mut Instance,
-        time: TimeLimit,
-        call: impl FnOnce(&mut wasmtime::Store<Guest>, &Exports) -> wasmtime::Result<R>,
-    ) -> Result<R, Fault> {
-        let exports = match instance.aggregates.take() {
-            Some(exports) => exports,
-            None => instance.look_up(|store, linked| self.0.load(store, linked))?,
-        };
-        let result = instance.call(time, |store| call(store, &exports));
-        instance.aggregates = Some(exports);
-        result
-    }
-
     pub(crate) fn describe(&self, instance: &mut Instance) -> Result<Described, Fault> {
         let d = self.call(instance, TimeLimit::Start, |store, exports| exports.call_describe(store))?;
         let mut functions = Vec::with_capacity(d.functions.len());

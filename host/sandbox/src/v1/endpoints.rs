@@ -1,41 +1,20 @@
 //! Calls of the interface `endpoints`, and what is behind the imports `insert` and `query`.
 
-use wasmtime::component::InstancePre;
-
 use super::bindings::calzone::plugin::types::{DataError as WitDataError, Setting};
 use super::bindings::calzone::plugin::{insert, query};
-use super::bindings::exports::calzone::plugin::endpoints::{Guest as Exports, GuestIndices, HeaderParam, Request};
+use super::bindings::exports::calzone::plugin::endpoints::{self, HeaderParam, Request};
 use crate::describe::{EndpointDescription, RouteDescription, SettingDescription};
 use crate::endpoint::{DataError, HttpRequest, HttpResponse, Parameter};
 use crate::fault::{Fault, TimeLimit};
 use crate::instance::{Guest, Instance};
 use crate::limits::cut;
 
-/// Where a component has its endpoint.
-#[derive(Clone)]
-pub(crate) struct Endpoints(GuestIndices);
+super::interface! {
+    /// Where a component has its endpoint.
+    Endpoints, endpoints, endpoints, super::ENDPOINTS
+}
 
 impl Endpoints {
-    /// The error says what of the interface is missing or different.
-    pub(crate) fn find(component: &InstancePre<Guest>) -> Result<Endpoints, String> {
-        GuestIndices::new(component).map(Endpoints).map_err(|e| format!("{}: {e:#}", super::ENDPOINTS))
-    }
-
-    fn call<R>(
-        &self,
-        instance: &mut Instance,
-        time: TimeLimit,
-        call: impl FnOnce(&mut wasmtime::Store<Guest>, &Exports) -> wasmtime::Result<R>,
-    ) -> Result<R, Fault> {
-        let exports = match instance.endpoints.take() {
-            Some(exports) => exports,
-            None => instance.look_up(|store, linked| self.0.load(store, linked))?,
-        };
-        let result = instance.call(time, |store| call(store, &exports));
-        instance.endpoints = Some(exports);
-        result
-    }
-
     /// Author, version, the endpoint.
     pub(crate) fn describe(&self, instance: &mut Instance) -> Result<(String, String, EndpointDescription), Fault> {
         let d = self.call(instance, TimeLimit::Start, |store, exports| exports.call_describe(store))?;

@@ -1,41 +1,18 @@
 //! Calls of the interface `error-policies`.
 
-use wasmtime::component::InstancePre;
-
 use super::bindings::calzone::plugin::types::Setting;
-use super::bindings::exports::calzone::plugin::error_policies::{
-    Decision, Failure, Guest as Exports, GuestIndices, HeaderParam, HeaderResult,
-};
+use super::bindings::exports::calzone::plugin::error_policies::{self, Decision, Failure, HeaderParam, HeaderResult};
 use crate::describe::{ErrorPolicyDescription, SettingDescription};
 use crate::error_policy::{PolicyDecision, PolicyFailure};
 use crate::fault::{Fault, TimeLimit};
-use crate::instance::{Guest, Instance};
+use crate::instance::Instance;
 
-/// Where a component has its error policies.
-#[derive(Clone)]
-pub(crate) struct ErrorPolicies(GuestIndices);
+super::interface! {
+    /// Where a component has its error policies.
+    ErrorPolicies, error_policies, error_policies, super::ERROR_POLICIES
+}
 
 impl ErrorPolicies {
-    /// The error says what of the interface is missing or different.
-    pub(crate) fn find(component: &InstancePre<Guest>) -> Result<ErrorPolicies, String> {
-        GuestIndices::new(component).map(ErrorPolicies).map_err(|e| format!("{}: {e:#}", super::ERROR_POLICIES))
-    }
-
-    fn call<R>(
-        &self,
-        instance: &mut Instance,
-        time: TimeLimit,
-        call: impl FnOnce(&mut wasmtime::Store<Guest>, &Exports) -> wasmtime::Result<R>,
-    ) -> Result<R, Fault> {
-        let exports = match instance.error_policies.take() {
-            Some(exports) => exports,
-            None => instance.look_up(|store, linked| self.0.load(store, linked))?,
-        };
-        let result = instance.call(time, |store| call(store, &exports));
-        instance.error_policies = Some(exports);
-        result
-    }
-
     /// Author, version, policies.
     pub(crate) fn describe(&self, instance: &mut Instance) -> Result<(String, String, Vec<ErrorPolicyDescription>), Fault> {
         let d = self.call(instance, TimeLimit::Start, |store, exports| exports.call_describe(store))?;

@@ -1,7 +1,6 @@
 //! Calls of the interfaces `scalar-functions` and `table-functions`, which have the same shape.
 
 use calzone_functions::{FunctionKind, RowError};
-use wasmtime::component::InstancePre;
 
 use super::bindings::calzone::plugin::types::Setting;
 use super::bindings::exports::calzone::plugin::{scalar_functions, table_functions};
@@ -9,7 +8,7 @@ use super::convert::{lend, row_errors, take};
 use crate::columns::{Answered, Buffers};
 use crate::describe::{Described, FunctionDescription, SignatureDescription};
 use crate::fault::{Fault, TimeLimit};
-use crate::instance::{Guest, Instance};
+use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::signature::parse_signature;
 
@@ -31,32 +30,14 @@ pub(crate) enum Functions {
     Table(TableFunctions),
 }
 
-macro_rules! interface {
-    ($name:ident, $module:ident, $exports:ident, $label:expr, $kind:expr) => {
-        #[derive(Clone)]
-        pub(crate) struct $name($module::GuestIndices);
+macro_rules! functions {
+    ($(#[$doc:meta])* $name:ident, $module:ident, $exports:ident, $label:expr, $kind:expr) => {
+        super::interface! {
+            $(#[$doc])*
+            $name, $module, $exports, $label
+        }
 
         impl $name {
-            /// The error says what of the interface is missing or different.
-            pub(crate) fn find(component: &InstancePre<Guest>) -> Result<$name, String> {
-                $module::GuestIndices::new(component).map($name).map_err(|e| format!("{}: {e:#}", $label))
-            }
-
-            fn call<R>(
-                &self,
-                instance: &mut Instance,
-                time: TimeLimit,
-                call: impl FnOnce(&mut wasmtime::Store<Guest>, &$module::Guest) -> wasmtime::Result<R>,
-            ) -> Result<R, Fault> {
-                let exports = match instance.$exports.take() {
-                    Some(exports) => exports,
-                    None => instance.look_up(|store, linked| self.0.load(store, linked))?,
-                };
-                let result = instance.call(time, |store| call(store, &exports));
-                instance.$exports = Some(exports);
-                result
-            }
-
             pub(crate) fn describe(&self, instance: &mut Instance) -> Result<Described, Fault> {
                 let d = self.call(instance, TimeLimit::Start, |store, exports| exports.call_describe(store))?;
                 let mut functions = Vec::with_capacity(d.functions.len());
@@ -119,8 +100,14 @@ macro_rules! interface {
     };
 }
 
-interface!(ScalarFunctions, scalar_functions, functions, super::FUNCTIONS, FunctionKind::Scalar);
-interface!(TableFunctions, table_functions, table_functions, super::TABLE_FUNCTIONS, FunctionKind::Table);
+functions! {
+    /// Where a component has its scalar functions.
+    ScalarFunctions, scalar_functions, functions, super::FUNCTIONS, FunctionKind::Scalar
+}
+functions! {
+    /// Where a component has its table functions.
+    TableFunctions, table_functions, table_functions, super::TABLE_FUNCTIONS, FunctionKind::Table
+}
 
 impl Functions {
     /// Text of the result type. Arguments are type (None: NULL) and literal.

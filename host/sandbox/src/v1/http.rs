@@ -36,6 +36,7 @@ fn send(guest: &mut Guest, request: Request) -> Result<Response, Error> {
     }
     let request = OutboundRequest {
         method: request.method,
+        tls: target.tls,
         place: target.place,
         path: target.path,
         headers: request.headers.into_iter().map(|h| (h.name, h.value)).collect(),

@@ -1,5 +1,38 @@
 //! Version 1 of the interface: `wit/v1`. The only module that knows the types generated from it.
 
+/// A kind of plugin: where a component has the functions of one interface, and how they are called. `$exports` is the place where
+/// an instance keeps them, once they were looked up.
+macro_rules! interface {
+    ($(#[$doc:meta])* $name:ident, $module:ident, $exports:ident, $label:expr) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub(crate) struct $name($module::GuestIndices);
+
+        impl $name {
+            /// The error says what of the interface is missing or different.
+            pub(crate) fn find(component: &wasmtime::component::InstancePre<crate::instance::Guest>) -> Result<$name, String> {
+                $module::GuestIndices::new(component).map($name).map_err(|e| format!("{}: {e:#}", $label))
+            }
+
+            fn call<R>(
+                &self,
+                instance: &mut crate::instance::Instance,
+                time: crate::fault::TimeLimit,
+                call: impl FnOnce(&mut wasmtime::Store<crate::instance::Guest>, &$module::Guest) -> wasmtime::Result<R>,
+            ) -> Result<R, crate::fault::Fault> {
+                let exports = match instance.$exports.take() {
+                    Some(exports) => exports,
+                    None => instance.look_up(|store, linked| self.0.load(store, linked))?,
+                };
+                let result = instance.call(time, |store| call(store, &exports));
+                instance.$exports = Some(exports);
+                result
+            }
+        }
+    };
+}
+use interface;
+
 mod aggregates;
 mod capabilities;
 mod convert;

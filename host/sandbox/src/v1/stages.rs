@@ -5,17 +5,16 @@ use std::sync::Arc;
 use arrow_buffer::ScalarBuffer;
 use calzone_functions::RowError;
 use calzone_types::Header;
-use wasmtime::component::InstancePre;
 
 use super::bindings::calzone::plugin::types::Setting;
 use super::bindings::exports::calzone::plugin::stages::{
-    Batch, ColumnSource, Guest as Exports, GuestIndices, HeaderParam, HeaderResult, InputColumn, Output, Plan,
+    self, Batch, ColumnSource, HeaderParam, HeaderResult, InputColumn, Output, Plan,
 };
 use super::convert::{lend, row_errors, take};
 use crate::columns::{Answered, Buffers, scalars};
 use crate::describe::{SettingDescription, StageDescription};
 use crate::fault::{Fault, TimeLimit};
-use crate::instance::{Guest, Instance};
+use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::signature::parse_type;
 use crate::stage::{StageColumn, StageOutput, StagePlan, StageSource};
@@ -23,9 +22,10 @@ use crate::stage::{StageColumn, StageOutput, StagePlan, StageSource};
 /// Outputs of one stage.
 const OUTPUTS_MAX: usize = 64;
 
-/// Where a component has its stages.
-#[derive(Clone)]
-pub(crate) struct Stages(GuestIndices);
+super::interface! {
+    /// Where a component has its stages.
+    Stages, stages, stages, super::STAGES
+}
 
 /// Rows on their way in.
 pub(crate) struct BatchColumns<'a> {
@@ -44,26 +44,6 @@ pub(crate) struct OutputRows {
 }
 
 impl Stages {
-    /// The error says what of the interface is missing or different.
-    pub(crate) fn find(component: &InstancePre<Guest>) -> Result<Stages, String> {
-        GuestIndices::new(component).map(Stages).map_err(|e| format!("{}: {e:#}", super::STAGES))
-    }
-
-    fn call<R>(
-        &self,
-        instance: &mut Instance,
-        time: TimeLimit,
-        call: impl FnOnce(&mut wasmtime::Store<Guest>, &Exports) -> wasmtime::Result<R>,
-    ) -> Result<R, Fault> {
-        let exports = match instance.stages.take() {
-            Some(exports) => exports,
-            None => instance.look_up(|store, linked| self.0.load(store, linked))?,
-        };
-        let result = instance.call(time, |store| call(store, &exports));
-        instance.stages = Some(exports);
-        result
-    }
-
     /// Author, version, stages.
     pub(crate) fn describe(&self, instance: &mut Instance) -> Result<(String, String, Vec<StageDescription>), Fault> {
         let d = self.call(instance, TimeLimit::Start, |store, exports| exports.call_describe(store))?;

@@ -141,6 +141,33 @@ fn requests_go_where_they_are_granted_and_take_no_time_of_the_batch() {
     let denied = ask("http://other.example.org/", &component);
     assert_eq!(denied.errors.len(), 8);
     assert!(denied.errors[0].message.contains("HTTP TO 'other.example.org:80' is not granted"), "{}", denied.errors[0].message);
+    // Other ways to name other places, this computer among them. Nothing leaves.
+    for url in [
+        "http://127.0.0.1/",
+        "http://localhost/",
+        "http://[::1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://2130706433/",
+        "http://0x7f000001/",
+        "http://0/",
+        "https://api.example.org/",
+        "http://api.example.org:8080/",
+        "http://api.example.org.evil.example/",
+        "http://api.example.org@evil.example/",
+        "http://api.example.org:80@evil.example/",
+        "http://evil.example\\@api.example.org/",
+        "http://api.example.org\r\nHost: evil.example/",
+        "//api.example.org/",
+        "ftp://api.example.org/",
+        "file:///etc/passwd",
+        "http://",
+        "",
+    ] {
+        let answer = ask(url, &component);
+        assert_eq!(answer.errors.len(), 8, "{url}");
+    }
+    assert_eq!(echo.0.lock().unwrap().len(), 8);
     let confined = ask("http://api.example.org/", &component.without_outbound());
     assert_eq!(confined.errors.len(), 8);
     assert_eq!(echo.0.lock().unwrap().len(), 8);

@@ -1,6 +1,7 @@
 //! Uploads that are refused, each with an error that names its fault; and the cache of compiled code.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use calzone_sandbox::{Limits, Sandbox, SandboxError};
@@ -223,6 +224,109 @@ fn a_cache_that_others_may_write_is_refused() {
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let error = Sandbox::new(options(Path::new(directory.path()).to_owned(), Limits::default())).err().unwrap();
     assert!(error.to_string().contains("writable by no other"), "{error}");
+}
+
+/// A guest that works, with one more core module inside, which is instantiated along with it.
+fn with_module(module: &[u8]) -> Vec<u8> {
+    let guest = guest("sauce");
+    let mut depth = 0;
+    let mut modules = 0;
+    for payload in wasmparser::Parser::new(0).parse_all(&guest) {
+        match payload.unwrap() {
+            wasmparser::Payload::ModuleSection { .. } if depth == 1 => modules += 1,
+            wasmparser::Payload::Version { .. } => depth += 1,
+            wasmparser::Payload::End(_) => depth -= 1,
+            _ => {}
+        }
+    }
+    let instance = [leb(1), vec![0x00], leb(modules), leb(0)].concat();
+    [guest, section(1, module), section(2, &instance)].concat()
+}
+
+fn module(sections: &[Vec<u8>]) -> Vec<u8> {
+    [MODULE.to_vec(), sections.concat()].concat()
+}
+
+/// A section of `count` equal entries.
+fn entries(id: u8, count: usize, entry: &[u8]) -> Vec<u8> {
+    section(id, &[leb(count), entry.repeat(count)].concat())
+}
+
+#[test]
+fn what_an_instance_has_is_bounded() {
+    // The honest one is taken, so that the others are refused for what is added.
+    sandbox().load("p", &with_module(&module(&[]))).unwrap();
+    let memory = |pages: usize| [vec![0x00], leb(pages)].concat();
+    let table = |elements: usize| [vec![0x70, 0x00], leb(elements)].concat();
+    for (what, sections, wanted) in [
+        ("4 GiB of memory", vec![entries(5, 1, &memory(65_536))], "more than 134217728 bytes of memory (memory_bytes)"),
+        (
+            "memories that are small one by one",
+            vec![entries(5, 19, &memory(200))],
+            "more than 134217728 bytes of memory (memory_bytes)",
+        ),
+        ("memories", vec![entries(5, 50, &memory(0))], "more than 20 memories (memories)"),
+        ("a table", vec![entries(4, 1, &table(9_000_000))], "more than 1000000 elements in its tables (table_elements)"),
+        (
+            "tables that are small one by one",
+            vec![entries(4, 40, &table(90_000))],
+            "more than 1000000 elements in its tables (table_elements)",
+        ),
+        ("tables", vec![entries(4, 60, &table(0))], "more than 50 tables (tables)"),
+    ] {
+        let limits = Arc::new(Limits { tables: 50, ..Limits::default() });
+        let loaded = sandbox().load_within("p", &with_module(&module(&sections)), &limits);
+        let error = loaded.err().unwrap_or_else(|| panic!("{what}: loaded"));
+        assert!(error.is_callers_fault() && error.to_string().contains(wanted), "{what}: {error}");
+    }
+}
+
+#[test]
+fn starting_must_end() {
+    // A function without parameters that loops, run at the start of its module.
+    let looping = [leb(1), vec![0x60, 0, 0]].concat();
+    let body = [vec![0], vec![0x03, 0x40, 0x0c, 0x00, 0x0b, 0x0b]].concat();
+    let code = [leb(1), leb(body.len()), body].concat();
+    let module = module(&[section(1, &looping), section(3, &[1, 0]), section(8, &[0]), section(10, &code)]);
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { start_ms: 200, ..Limits::default() };
+    let impatient = Sandbox::new(options(directory.path().join("compiled"), limits)).unwrap();
+    let error = impatient.load("p", &with_module(&module)).err().unwrap();
+    assert!(matches!(&error, SandboxError::Limit(text) if text.contains("200 ms for its start (start_ms)")), "{error}");
+}
+
+#[test]
+fn types_that_are_deep_or_large() {
+    // Each type is a tuple of the one before, twice: 2^30 values; and of the one before, once: 500 deep.
+    let defined = |types: &[Vec<u8>]| component(&[section(7, &[leb(types.len()), types.concat()].concat())]);
+    let tuples = |count: usize, members: usize| -> Vec<Vec<u8>> {
+        let tuple = |before: usize| [vec![0x6f], leb(members), leb(before).repeat(members)].concat();
+        std::iter::once(vec![0x7f]).chain((0..count).map(tuple)).collect()
+    };
+    for (what, types) in [("2^30 values", tuples(30, 2)), ("500 deep", tuples(500, 1))] {
+        let mut bytes = guest("sauce");
+        bytes.extend(section(4, &defined(&types)));
+        let start = Instant::now();
+        let error = sandbox().load("p", &bytes).err().unwrap_or_else(|| panic!("{what}: loaded"));
+        assert!(matches!(error, SandboxError::Rejected(_) | SandboxError::Limit(_)), "{what}: {error}");
+        assert!(start.elapsed().as_secs() < 10, "{what}");
+    }
+}
+
+#[test]
+fn functions_that_are_huge_or_many() {
+    // Instructions that do nothing, 3 MB of them.
+    let body = [vec![0], vec![0x01; 3 << 20], vec![0x0b]].concat();
+    let types = section(1, &[1, 0x60, 0, 0]);
+    let huge = module(&[types.clone(), section(3, &[1, 0]), section(10, &[leb(1), leb(body.len()), body].concat())]);
+    assert!(refused(&with_module(&huge)).contains("more than 2097152 bytes in one function"));
+    let many = 300_000;
+    let tiny = module(&[types.clone(), entries(3, many, &[0]), entries(10, many, &[2, 0, 0x0b])]);
+    assert!(refused(&with_module(&tiny)).contains("more than 200000 functions"));
+    // Few bytes, many local variables.
+    let locals = [leb(1), leb(50_000), vec![0x7e, 0x0b]].concat();
+    let stuffed = module(&[types, section(3, &[1, 0]), section(10, &[leb(1), leb(locals.len()), locals].concat())]);
+    assert!(refused(&with_module(&stuffed)).contains("more than 20000 local variables in one function"));
 }
 
 #[test]

@@ -68,7 +68,7 @@ async fn serve(app: &App, endpoint: &Arc<Endpoint>, path: String, http: Request)
 async fn answer(app: &App, endpoint: &Arc<Endpoint>, path: String, http: Request) -> Result<Response, Failure> {
     let (parts, body) = http.into_parts();
     // Read before it is its turn: who sends slowly takes nobody's place.
-    let reading = read_body(body, endpoint.request_bytes, "calzone.plugin.request.bytes");
+    let reading = read_body(body, endpoint.request_bytes(), "calzone.plugin.request.bytes");
     let body = tokio::time::timeout(BODY_TIME_MAX, reading)
         .await
         .map_err(|_| Failure::generic(40800, format!("the body did not arrive within {} s", BODY_TIME_MAX.as_secs())))??;

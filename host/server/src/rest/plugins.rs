@@ -1,5 +1,7 @@
 //! `/plugins`: uploading code, listing it, getting it back, deleting it.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
@@ -12,6 +14,9 @@ use super::request;
 use crate::app::App;
 use crate::entity::{plugin_json, uploaded_json};
 use crate::error::Failure;
+
+/// How long a component may take to arrive: others wait for their turn meanwhile.
+const READ_TIME_MAX: Duration = Duration::from_secs(120);
 
 #[derive(Deserialize)]
 pub struct UploadOptions {
@@ -35,7 +40,13 @@ pub async fn upload(
     http: Request,
 ) -> Result<Response, Failure> {
     // Read first: a connection whose request was not read to its end cannot be used again.
-    let bytes = request::read_body(http.into_body(), app.plugin_bytes_max(), "calzone.plugin.module.bytes").await?;
+    let _turn = app.upload_turn().await;
+    let bytes_max = app.engine().upload_bytes_max(&name);
+    let reading = request::read_body(http.into_body(), bytes_max, "module.bytes");
+    let bytes = tokio::time::timeout(READ_TIME_MAX, reading).await.map_err(|_| {
+        let seconds = READ_TIME_MAX.as_secs();
+        Failure::generic(40800, format!("the component did not arrive within {seconds} s"))
+    })??;
     let activate = match options.activate.as_deref() {
         None | Some("false") => false,
         Some("" | "true") => true,

@@ -154,3 +154,83 @@ async fn a_swap_takes_the_next_request() {
     server.ksql("ALTER PLUGIN `wasi-http` USE REVISION 1;").await;
     assert_eq!(client.get("/endpoints/h/hello/Ada").await.status, 200);
 }
+
+#[tokio::test]
+async fn an_endpoint_has_the_limits_of_its_plugin() {
+    let server = server().await;
+    let mut client = server.client(Http::One).await;
+    let large = "x".repeat(150_000);
+    assert_eq!(post(&mut client, "/endpoints/e/v1/echo/x", &large).await.status, 413);
+    server.ksql("ALTER PLUGIN 'hostile-endpoint' SET (request_bytes = 200000, request_ms = 40, concurrent_requests = 1, waiting_requests = 1);").await;
+    assert_eq!(post(&mut client, "/endpoints/e/v1/echo/x", &large).await.status, 201);
+    let looped = client.get("/endpoints/e/v1/loop").await;
+    assert!(looped.status == 500 && looped.text().contains("40 ms for one request"), "{}", looped.text());
+    let mut waiting = Vec::new();
+    for _ in 0..12 {
+        let mut client = server.client(Http::One).await;
+        waiting.push(tokio::spawn(async move { client.get("/endpoints/e/v1/loop").await.status }));
+    }
+    let mut statuses = Vec::new();
+    for one in waiting {
+        statuses.push(one.await.unwrap());
+    }
+    assert!(
+        statuses.contains(&503) && statuses.contains(&500),
+        "one is worked on, one waits, others are turned away: {statuses:?}"
+    );
+    server.ksql("ALTER PLUGIN 'hostile-endpoint' SET (request_bytes = 'default');").await;
+    assert_eq!(post(&mut client, "/endpoints/e/v1/echo/x", &large).await.status, 413);
+}
+
+#[tokio::test]
+async fn an_endpoint_is_altered_without_a_gap() {
+    let server = server().await;
+    let mut client = server.client(Http::One).await;
+    let uploaded = client.send(Method::PUT, "/plugins/wasi-http", &[], component("hostile-endpoint")).await;
+    assert_eq!(uploaded.json()["revision"], 2);
+    let (stop, mut stopped) = tokio::sync::oneshot::channel();
+    let mut asking = server.client(Http::Two).await;
+    let asked = tokio::spawn(async move {
+        let mut statuses = std::collections::BTreeMap::new();
+        while stopped.try_recv().is_err() {
+            *statuses.entry(asking.get("/endpoints/h/hello/Ada").await.status).or_insert(0) += 1;
+        }
+        statuses
+    });
+    let refused = async |statement: &str, word: &str| {
+        let answer = server.client(Http::One).await.post("/ksql", &json!({ "ksql": statement })).await;
+        assert!(answer.status == 400 && answer.text().contains(word), "{statement}: {} {}", answer.status, answer.text());
+    };
+    refused("ALTER ENDPOINT nobody USE REVISION 1;", "There is no endpoint NOBODY").await;
+    refused("ALTER ENDPOINT h USE REVISION 3;", "has no revision 3; it has: 1, 2").await;
+    refused("ALTER ENDPOINT h USE REVISION 2;", "not granted").await;
+    refused("ALTER ENDPOINT h USING PLUGIN 'nobody';", "There is no plugin 'nobody'").await;
+    refused("ALTER ENDPOINT h REVOKE (CLOCK);", "was not granted CLOCK").await;
+    refused("ALTER ENDPOINT h GRANT (KEY VALUE);", "cannot be granted KEY VALUE").await;
+    refused("ALTER ENDPOINT h GRANT (QUERY ON TABLE nothing);", "There is no stream or table NOTHING").await;
+    refused("ALTER ENDPOINT e REVOKE (INSERT ON STREAM s);", "not granted").await;
+    let described = async || server.ksql("DESCRIBE ENDPOINT h;").await[0]["endpoint"].clone();
+    assert_eq!(described().await["revision"], 1);
+    server.ksql("ALTER ENDPOINT h GRANT (INSERT ON STREAM s, QUERY ON TABLE t);").await;
+    assert_eq!(described().await["grants"], json!(["INSERT ON S", "QUERY ON T"]));
+    server.ksql("ALTER ENDPOINT h USE REVISION 2;").await;
+    assert_eq!((client.get("/endpoints/h/seen").await.text().as_str(), &described().await["revision"]), ("1", &json!(2)));
+    // It is pinned: the plugin's active revision is no matter of its.
+    server.ksql("ALTER PLUGIN 'wasi-http' USE REVISION 2; ALTER PLUGIN 'wasi-http' USE REVISION 1;").await;
+    assert_eq!(described().await["revision"], 2);
+    server.ksql("ALTER ENDPOINT h USE REVISION 1; ALTER ENDPOINT h REVOKE (INSERT ON STREAM s, QUERY ON TABLE t);").await;
+    assert_eq!(client.get("/endpoints/h/hello/Ada").await.status, 200);
+    let _ = stop.send(());
+    let statuses = asked.await.unwrap();
+    assert!(statuses.keys().all(|status| [200, 404].contains(status)) && statuses.contains_key(&200), "{statuses:?}");
+    // Other code altogether, and all of it after a crash.
+    server.ksql("ALTER ENDPOINT h GRANT (INSERT ON STREAM s, QUERY ON TABLE t);").await;
+    server.ksql("ALTER ENDPOINT h USING PLUGIN 'hostile-endpoint';").await;
+    assert_eq!(described().await["plugin"], "hostile-endpoint");
+    let (folder, _, _) = server.stop(libc::SIGKILL);
+    let server = Server::start_in(folder, &[]);
+    let mut client = server.client(Http::One).await;
+    assert_eq!(client.get("/endpoints/h/seen").await.text(), "1");
+    let described = server.ksql("DESCRIBE ENDPOINT h;").await[0]["endpoint"].clone();
+    assert_eq!((&described["plugin"], &described["grants"]), (&json!("hostile-endpoint"), &json!(["INSERT ON S", "QUERY ON T"])));
+}

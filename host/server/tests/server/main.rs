@@ -6,6 +6,8 @@ mod harness;
 mod inserts;
 mod lifecycle;
 mod plugin_life;
+mod plugin_tools;
 mod plugins;
 mod routes;
 mod rows;
+mod signatures;

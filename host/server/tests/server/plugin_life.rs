@@ -47,6 +47,10 @@ impl Server {
         }
     }
 
+    async fn until_count(&self, text: &str, wanted: usize) {
+        eventually(async || (self.rows(text).await.len() == wanted).then_some(())).await;
+    }
+
     async fn stage(&self, name: &str) -> Value {
         self.ksql(&format!("DESCRIBE STAGE {name};")).await[0]["stage"].clone()
     }
@@ -80,6 +84,35 @@ async fn a_plugin_that_keeps_failing_pauses_its_query() {
     server.ksql("RESUME ALL;").await;
     server.until_rows("SELECT v FROM o;", &["[1]", "[7]", "[null]", "[null]", "[null]"]).await;
     assert!(query().await.get("pausedBecause").is_none());
+}
+
+#[tokio::test]
+async fn a_query_whose_plugin_loops_ends_at_once_and_loses_nothing() {
+    let server = Server::start();
+    server.upload("hostile", "hostile").await;
+    server
+        .ksql(
+            "CREATE FUNCTION loops USING PLUGIN 'hostile' FUNCTION 'spin';\
+             CREATE STREAM s (v BIGINT) WITH (kafka_topic='s', value_format='JSON', partitions=1);",
+        )
+        .await;
+    // Each of them takes 2 s to be found out.
+    let inserts: String = (0..60).map(|i| format!("INSERT INTO s VALUES ({});", if i == 0 { 7 } else { -1 })).collect();
+    server.ksql(&inserts).await;
+    server.ksql("CREATE STREAM o AS SELECT loops(v) AS v FROM s; CREATE STREAM other AS SELECT v FROM s;").await;
+    server.until_count("SELECT v FROM other;", 60).await;
+    let asked = std::time::Instant::now();
+    server.ksql("TERMINATE ALL;").await;
+    assert!(asked.elapsed().as_secs() < 8, "{:?}", asked.elapsed());
+    assert_eq!(server.rows("SELECT v FROM o;").await.len(), 0, "half a batch was kept");
+    server.ksql("CREATE STREAM p AS SELECT loops(v) AS v FROM s;").await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let (folder, took, well) = server.stop(libc::SIGTERM);
+    assert!(well && took.as_secs() < 8, "{took:?}");
+    // The batch begins anew, and with a shorter deadline it comes to its end.
+    let server = Server::start_in(folder, &["calzone.plugin.batch.ms=20"]);
+    server.until_count("SELECT v FROM p;", 60).await;
+    assert_eq!(server.rows("SELECT v FROM p WHERE v IS NOT NULL;").await, ["[7]"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `ALTER STREAM | TABLE … ADD COLUMN`; other ALTERs lead to their own files.
 
-use super::{kind_text, plugin, session, source_kind};
+use super::{endpoint, kind_text, plugin, session, source_kind};
 use crate::ast::{Name, SourceKind, Statement, TypeName};
 use crate::expression::literal::separated;
 use crate::keywords::quote_name;
@@ -12,11 +12,14 @@ pub(super) fn alter(p: &mut Parser) -> Parsing<Statement> {
     if p.take("SYSTEM") {
         return session::alter_system(p);
     }
+    if p.take("ENDPOINT") {
+        return endpoint::alter(p);
+    }
     if let Some(statement) = plugin::alter(p)? {
         return Ok(statement);
     }
     if !p.is("STREAM") && !p.is("TABLE") {
-        return Err(p.expected_words(&["STREAM", "TABLE", "SYSTEM", "PLUGIN", "STAGE", "FUNCTION"], "after ALTER"));
+        return Err(p.expected_words(&["STREAM", "TABLE", "SYSTEM", "PLUGIN", "STAGE", "FUNCTION", "ENDPOINT"], "after ALTER"));
     }
     let kind = source_kind(p, "after ALTER")?;
     let name = p.name("the name of what to alter")?;

@@ -215,6 +215,7 @@ pub(crate) fn format(out: &mut String, statement: &Statement) {
         Statement::CreateErrorPolicy(create) => error_policy::format(out, create),
         Statement::DropErrorPolicy { if_exists, name } => drop::format_named(out, "ERROR POLICY", *if_exists, name),
         Statement::CreateEndpoint(create) => endpoint::format(out, create),
+        Statement::AlterEndpoint { name, change } => endpoint::format_alter(out, name, change),
         Statement::DropEndpoint { if_exists, name } => drop::format_named(out, "ENDPOINT", *if_exists, name),
         Statement::ShowLocks { query } => locks::format_show(out, query),
         Statement::ReleaseLock { query, key } => locks::format_release(out, query, key.as_ref()),

@@ -75,8 +75,13 @@ pub(super) fn alter(p: &mut Parser) -> Parsing<Option<Statement>> {
         return Err(p.expected_words(words, "after the name"));
     }
     p.expect("REVISION", "after USE")?;
-    let revision = p.whole_number("the revision")?.node as i64;
+    let revision = revision(p)?;
     Ok(Some(Statement::AlterRevision { target, name, revision, dry_run: None }))
+}
+
+/// The number behind USE REVISION.
+pub(super) fn revision(p: &mut Parser) -> Parsing<i64> {
+    Ok(p.whole_number("the revision")?.node as i64)
 }
 
 /// What follows DRY: `RUN ALTER … USE REVISION n [ON LAST n ROWS]`.

@@ -206,6 +206,7 @@ impl Runner {
                 Failure::Retry(format!("records of {topic} partition {partition} came before their task was made"))
             })?;
             let processed = task.process_guarded(&topic, &input, pass, output);
+            self.check_interrupted()?;
             pass.check()?;
             processed?;
             pass.settle(&mut output.errors);
