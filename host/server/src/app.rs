@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use calzone_engine::{Engine, StatementError};
+use calzone_engine::{Engine, ErrorKind, StatementError};
+use tokio::sync::{Semaphore, oneshot};
+
+/// Requests of other servers that are worked on at a time; further ones queue.
+const PEER_REQUESTS_MAX: usize = 64;
 
 /// Shared by all requests; clones are handles to the same.
 #[derive(Clone)]
@@ -20,6 +24,8 @@ struct Shared {
     host: String,
     started: Instant,
     plugin_bytes_max: usize,
+    /// Requests of other servers that are worked on at a time.
+    peer_requests: Semaphore,
     /// Set by POST /ksql/terminate: the cluster's statements are over.
     terminated: AtomicBool,
 }
@@ -27,8 +33,15 @@ struct Shared {
 impl App {
     pub fn new(engine: Arc<Engine>, host: String, plugin_bytes_max: usize) -> App {
         let cluster_id = engine.log().cluster_id();
-        let shared =
-            Shared { engine, cluster_id, host, started: Instant::now(), plugin_bytes_max, terminated: AtomicBool::new(false) };
+        let shared = Shared {
+            engine,
+            cluster_id,
+            host,
+            started: Instant::now(),
+            plugin_bytes_max,
+            peer_requests: Semaphore::new(PEER_REQUESTS_MAX),
+            terminated: AtomicBool::new(false),
+        };
         App { shared: Arc::new(shared) }
     }
 
@@ -74,7 +87,22 @@ impl App {
         match tokio::task::spawn_blocking(move || work(&engine)).await {
             Ok(result) => result,
             Err(e) if e.is_panic() => Err(StatementError::internal("a fault of the server itself; its log has the details")),
-            Err(_) => Err(StatementError::new(calzone_engine::ErrorKind::Unavailable, "the server is stopping")),
+            Err(_) => Err(StatementError::new(ErrorKind::Unavailable, "the server is stopping")),
         }
+    }
+
+    /// Calls the engine for another server, on a thread of its own: those of [`App::blocking`] may all wait for answers of other
+    /// servers, which may wait for this one.
+    pub async fn for_peer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Engine) -> Result<T, StatementError> + Send + 'static,
+    ) -> Result<T, StatementError> {
+        let failed = |what: &str| StatementError::internal(format!("{what}; the server's log has the details"));
+        let _permit = self.shared.peer_requests.acquire().await.map_err(|_| failed("no requests are taken"))?;
+        let engine = self.shared.engine.clone();
+        let (done, result) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("peer".into()).spawn(move || drop(done.send(work(&engine))));
+        thread.map_err(|e| StatementError::internal(format!("no thread for a request of another server: {e}")))?;
+        result.await.map_err(|_| failed("a fault of the server itself"))?
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use calzone_engine::cluster::ClusterOptions;
 use calzone_engine::{Engine, EngineOptions};
 use calzone_log::{EmbeddedLog, EmbeddedSettings, KafkaLog, KafkaSettings, Log};
 use calzone_state::Database;
@@ -15,7 +16,9 @@ use crate::arguments::ServerArguments;
 use crate::config::{self, Settings};
 use crate::listen::Paths;
 use crate::outbound::OutboundHttp;
-use crate::{banner, listen, logging, rest, signals};
+use crate::peers::Peers;
+use crate::rest::Audience;
+use crate::{advertise, banner, listen, logging, rest, signals};
 
 /// Threads that move bytes between sockets and queries. Work that takes longer has threads of its own, so two are enough
 /// and keep an idle server small.
@@ -68,26 +71,34 @@ async fn serve(arguments: &ServerArguments) -> Result<(), String> {
     // Before anything is opened: a second server on the same address must not touch the first one's data.
     let listeners = bind(&settings.listeners).await?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+    let internal = bind(settings.internal_listener.as_slice()).await?;
+    let for_servers = internal.first().or(listeners.first()).and_then(|l| l.local_addr().ok());
+    let for_servers = for_servers.ok_or("the address that was listened on is not known any more")?;
+    let brokers = settings.kafka.as_ref().and_then(|client| client.get("bootstrap.servers"));
+    let advertised = advertise::address(settings.advertised.as_deref(), for_servers, brokers.map(String::as_str));
     let settings = Arc::new(settings);
-    let for_start = settings.clone();
+    let (for_start, host) = (settings.clone(), advertised.clone());
     let runtime = tokio::runtime::Handle::current();
     // A signal during a long start (an unreachable broker) ends it at once.
     let started = tokio::select! {
-        started = tokio::task::spawn_blocking(move || start_engine(&for_start, runtime)) => started,
+        started = tokio::task::spawn_blocking(move || start_engine(&for_start, runtime, advertised)) => started,
         signal = signals::stop_requested() => {
             tracing::info!(signal, "stopped while starting");
             return Ok(());
         }
     };
     let engine = started.map_err(|_| "the start ended by a fault of the server itself".to_owned())??;
-    let host = addresses.first().map_or_else(String::new, SocketAddr::to_string);
     let app = App::new(engine.clone(), host, settings.limits.module_bytes);
     eprintln!("{}", banner::banner(&settings, &addresses, app.cluster_id()));
-    tracing::info!(url = %format!("http://{}", app.host()), state_dir = %settings.state_dir.display(), "ready");
+    let url = addresses.first().map_or_else(String::new, |address| format!("http://{address}"));
+    tracing::info!(%url, state_dir = %settings.state_dir.display(), "ready");
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let service = rest::router(app.clone());
-    let mut accepting: Vec<_> =
-        listeners.into_iter().map(|l| tokio::spawn(listen::accept(l, service.clone(), Paths::Rest, stopped.clone()))).collect();
+    let audience = if internal.is_empty() { Audience::All } else { Audience::Clients };
+    let services = [rest::router(app.clone(), audience), rest::router(app.clone(), Audience::All)];
+    let places = listeners.into_iter().map(|l| (l, &services[0])).chain(internal.into_iter().map(|l| (l, &services[1])));
+    let mut accepting: Vec<_> = places
+        .map(|(listener, service)| tokio::spawn(listen::accept(listener, service.clone(), Paths::Rest, stopped.clone())))
+        .collect();
     accepting.push(tokio::spawn(listen::follow_endpoints(app, stopped)));
     let signal = signals::stop_requested().await;
     tracing::info!(signal, "stopping");
@@ -114,7 +125,7 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
     Ok(listeners)
 }
 
-fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle) -> Result<Arc<Engine>, String> {
+fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle, address: String) -> Result<Arc<Engine>, String> {
     let path = settings.state_dir.join("data");
     let database = Database::open(&path).map_err(|e| format!("cannot open the data directory: {e}"))?;
     let log: Arc<dyn Log> = match &settings.kafka {
@@ -134,7 +145,8 @@ fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle) -> Result<
         properties: settings.properties.clone(),
         compiler,
         limits: settings.limits.clone(),
-        outbound: Some(Arc::new(OutboundHttp::new(runtime))),
+        outbound: Some(Arc::new(OutboundHttp::new(runtime.clone()))),
+        cluster: Some(ClusterOptions { address, transport: Arc::new(Peers::new(runtime)) }),
     };
     Engine::start(options, log, database).map_err(|e| e.to_string())
 }

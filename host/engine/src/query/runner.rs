@@ -17,7 +17,9 @@ use calzone_log::{Assignment, CommitOutcome, Event, Fetched, Log, LogKind, Topic
 use calzone_state::{Database, TransactionStore, WriteBatch};
 use calzone_types::{RecordBatch, RecordRef};
 
+use super::held::{Held, TablePlace};
 use super::policy::{Desk, Fed, Guard, LockInfo, read_locks};
+use super::standby::{ChooseStandbys, Standbys};
 use super::{Bindings, Breaker, Clock, Failure, QueryStatistics, StoreHome, TaskEnvironment};
 use crate::answer::QueryState;
 use crate::options::BATCH_RECORDS_MAX;
@@ -33,6 +35,9 @@ const DOUBTFUL_FAILURES_MAX: u32 = 3;
 
 /// How long a poll waits for records when there is nothing to commit.
 const IDLE_POLL: Duration = Duration::from_millis(500);
+
+/// The same while other servers' partitions are copied.
+const STANDBY_POLL: Duration = Duration::from_millis(100);
 
 /// Output that may wait for a commit; more than this is committed early, so that memory stays bounded.
 const UNCOMMITTED_BYTES_MAX: usize = 32 << 20;
@@ -51,6 +56,8 @@ pub struct RunnerOptions {
     pub breaker: Arc<Breaker>,
     pub paused: bool,
     pub clock: Arc<dyn Clock>,
+    /// Which partitions of other servers are copied; `None`: none ever.
+    pub standbys: Option<ChooseStandbys>,
     /// The query's settings.
     pub properties: BTreeMap<String, String>,
 }
@@ -73,6 +80,8 @@ pub struct RunnerHandle {
     pub breaker: Arc<Breaker>,
     home: StoreHome,
     retry_store: Option<StoreSpec>,
+    table: Option<TablePlace>,
+    stores: Vec<StoreSpec>,
     shared: Arc<Shared>,
     control: Sender<Control>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -85,8 +94,10 @@ pub(super) struct Shared {
     errors: Mutex<Vec<(i64, String)>>,
     wake: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
     pub(super) stopping: AtomicBool,
-    /// Partitions whose rows pull queries find here; `None` before the first assignment.
-    kept: Mutex<Option<BTreeSet<i32>>>,
+    /// What this server works on; `None` before the first assignment.
+    held: Mutex<Option<Held>>,
+    /// Partitions that are copied, and by how many records each is behind.
+    standbys: Mutex<BTreeMap<i32, i64>>,
     /// How often other revisions were asked for, and how many of those requests records have begun to meet.
     rebinds_asked: AtomicU64,
     rebinds_taken: AtomicU64,
@@ -107,9 +118,32 @@ impl RunnerHandle {
         self.shared.errors.lock().expect("no panic while holding the lock").clone()
     }
 
-    /// Partitions of the table whose rows are kept up to date by this server; `None` while that is not known yet.
-    pub fn kept_partitions(&self) -> Option<BTreeSet<i32>> {
-        self.shared.kept.lock().expect("no panic while holding the lock").clone()
+    /// What of the query this server works on; `None` while that is not known yet.
+    pub fn held(&self) -> Option<Held> {
+        self.shared.held.lock().expect("no panic while holding the lock").clone()
+    }
+
+    /// Where the rows of the query's table lie, if it keeps any.
+    pub fn table(&self) -> Option<&TablePlace> {
+        self.table.as_ref()
+    }
+
+    /// Partitions whose stores this server copies, and by how many records each is behind at most.
+    pub fn standbys(&self) -> BTreeMap<i32, i64> {
+        self.shared.standbys.lock().expect("no panic while holding the lock").clone()
+    }
+
+    /// The topics that hold the stores' own keys and values.
+    pub fn changelogs(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.stores.iter().filter_map(|store| match &store.changelog {
+            Changelog::Internal(topic) => Some(topic),
+            Changelog::Topic(_) => None,
+        })
+    }
+
+    /// All stores of the query.
+    pub fn stores(&self) -> &[StoreSpec] {
+        &self.stores
     }
 
     pub fn pause(&self) {
@@ -199,6 +233,7 @@ pub struct Work {
     pub(super) desks: BTreeMap<i32, Desk>,
     pub(super) fed: Fed,
     pub(super) assigned: BTreeMap<TopicPartition, Position>,
+    pub(super) standbys: Standbys,
     pub(super) output: TaskOutput,
     pub(super) dirty: bool,
     /// By the query's clock.
@@ -246,7 +281,8 @@ impl Runner {
             errors: Mutex::default(),
             wake: Mutex::default(),
             stopping: AtomicBool::new(false),
-            kept: Mutex::new(None),
+            held: Mutex::new(None),
+            standbys: Mutex::default(),
             rebinds_asked: AtomicU64::new(0),
             rebinds_taken: AtomicU64::new(0),
         });
@@ -254,6 +290,8 @@ impl Runner {
         let breaker = options.breaker.clone();
         let home = StoreHome { database: database.clone(), query_id: options.query_id.clone() };
         let retry_store = options.topology.retry_store().cloned();
+        let table = TablePlace::of(&options.topology);
+        let stores = options.topology.stores().to_vec();
         let runner = Runner {
             guard: Guard::new(&options.topology, &options.properties),
             bindings: options.bindings.clone(),
@@ -267,7 +305,8 @@ impl Runner {
             shared: shared.clone(),
             control,
         };
-        (runner, RunnerHandle { statistics, breaker, home, retry_store, shared, control: sender, thread: Mutex::new(None) })
+        let thread = Mutex::new(None);
+        (runner, RunnerHandle { statistics, breaker, home, retry_store, table, stores, shared, control: sender, thread })
     }
 
     /// Works until stopped; failures are waited out with a growing pause.
@@ -425,6 +464,7 @@ impl Runner {
             desks: BTreeMap::new(),
             fed: Fed::default(),
             assigned: BTreeMap::new(),
+            standbys: Standbys::default(),
             output: TaskOutput::default(),
             dirty: false,
             last_commit: self.options.clock.elapsed(),
@@ -452,7 +492,10 @@ impl Runner {
             self.options.commit_interval.saturating_sub(self.since_commit(work))
         };
         let mut events = std::mem::take(&mut work.events);
-        let timeout = self.poll_timeout(work, timeout);
+        let mut timeout = self.poll_timeout(work, timeout);
+        if work.standbys.is_active() {
+            timeout = timeout.min(STANDBY_POLL);
+        }
         work.worker.poll(&mut events, BATCH_RECORDS_MAX, timeout)?;
         let mut idle = true;
         let mut coming = events.drain(..);
@@ -471,6 +514,7 @@ impl Runner {
         drop(coming);
         work.events = events;
         self.run_policy(work)?;
+        self.follow_standbys(work);
         if self.options.breaker.is_open() && !self.paused {
             self.trip(work)?;
         }
@@ -604,10 +648,20 @@ impl Runner {
     }
 
     /// After an assignment: what was revoked may come back at once, and is as good as it was until then.
-    fn show_kept(&self, work: &Work) {
+    fn show_held(&self, work: &Work) {
         let part = self.options.topology.stores().iter().find(|s| *s.name == *RESULT_STORE).map(|s| s.part);
-        let kept = work.tasks.keys().filter(|(of, _)| Some(*of) == part).map(|(_, partition)| *partition).collect();
-        *self.shared.kept.lock().expect("no panic while holding the lock") = Some(kept);
+        let table = work.tasks.keys().filter(|(of, _)| Some(*of) == part).map(|(_, partition)| *partition).collect();
+        let inputs = work.assigned.keys().cloned().collect();
+        *self.shared.held.lock().expect("no panic while holding the lock") = Some(Held { inputs, table });
+    }
+
+    /// What is copied now, for others to see.
+    pub(super) fn show_standbys(&self, lags: BTreeMap<i32, i64>) {
+        *self.shared.standbys.lock().expect("no panic while holding the lock") = lags;
+    }
+
+    fn leave_standbys(&self, partitions: &BTreeSet<i32>) {
+        self.shared.standbys.lock().expect("no panic while holding the lock").retain(|p, _| !partitions.contains(p));
     }
 
     fn show_boundaries(&self, place: &TopicPartition, position: &Position) {
@@ -633,6 +687,8 @@ impl Runner {
             }
         }
         self.take_revisions(work);
+        work.standbys.leave(&partitions);
+        self.leave_standbys(&partitions);
         for (part, partition) in starting {
             // Also where a task is there already: after an abort its partitions begin again at what is committed.
             work.tasks.insert((part, partition), self.restored_task(part, partition, &work.assigned)?);
@@ -643,7 +699,7 @@ impl Runner {
             work.worker.pause(&all)?;
         }
         self.note_revisions_taken(work);
-        self.show_kept(work);
+        self.show_held(work);
         Ok(())
     }
 
