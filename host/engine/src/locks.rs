@@ -93,7 +93,9 @@ impl Engine {
             return Err(refused(format!("Query {} has no error policy that retries, so that it never holds locks.", query.id)));
         }
         match &query.runner {
-            None if self.cluster.is_none() => Err(refused(format!("Query {} does not run on this server.", query.id))),
+            None if self.cluster.is_none() || self.is_embedded() => {
+                Err(refused(format!("Query {} does not run on this server.", query.id)))
+            }
             runner => Ok(runner.clone()),
         }
     }

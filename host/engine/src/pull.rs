@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
+use calzone_exec::ExecError;
 use calzone_plan::{PlanContext, PullPlan, PullQuery};
 use calzone_sql::ast;
-use calzone_state::Store;
+use calzone_state::{StateError, Store};
 use calzone_types::Schema;
 
 use crate::engine::Engine;
@@ -43,16 +44,13 @@ impl Engine {
         let pull = self.plan_pull(query, text, session)?;
         let partitions: BTreeSet<i32> = (0..self.table_partitions(&pull)?).collect();
         let held = pull.runner.as_ref().and_then(|runner| runner.held()).map(|held: Held| held.table);
+        let lacks_some = held.as_ref().is_some_and(|held| !held.is_superset(&partitions));
         let answer = match &self.cluster {
-            // Alone, and with all partitions or none yet: those that are here are all there are.
-            Some(cluster) if !cluster.is_alone() || held.as_ref().is_some_and(|held| !held.is_superset(&partitions)) => {
+            Some(cluster) if !self.is_embedded() && (lacks_some || !cluster.is_alone()) => {
                 self.pull_from_all(cluster, &pull, partitions, session)?
             }
-            _ => {
-                let partitions =
-                    partitions.into_iter().filter(|p| self.is_embedded() || held.as_ref().is_none_or(|h| h.contains(p)));
-                self.pull_here(&pull, partitions)?
-            }
+            // What is here is all there is.
+            _ => self.pull_here(&pull, partitions)?,
         };
         Ok(PullRows { id: format!("query_{}", now_ms()), schema: answer.schema, columns: answer.columns, rows: answer.rows })
     }
@@ -96,15 +94,19 @@ impl Engine {
     ) -> Result<calzone_exec::pull::PullRows, StatementError> {
         let home = StoreHome { database: self.database.clone(), query_id: pull.keeper.clone() };
         let open = |partition| Ok((partition, home.open(RESULT_STORE, partition)?.with_cache_bytes_max(0)));
-        let stores: Vec<_> = partitions
-            .into_iter()
-            .map(open)
-            .collect::<Result<_, calzone_state::StateError>>()
-            .map_err(|e| unreadable(&pull.plan, &e))?;
+        let stores: Vec<_> =
+            partitions.into_iter().map(open).collect::<Result<_, StateError>>().map_err(|e| unreadable(&pull.plan, &e))?;
         let stores: Vec<(i32, &dyn Store)> = stores.iter().map(|(partition, store)| (*partition, store as &dyn Store)).collect();
         let mut environment = self.transient_environment(pull.bindings.clone());
-        calzone_exec::pull::execute(&pull.plan, &stores, &mut environment)
-            .map_err(|e| StatementError::bad_statement(e.to_string(), pull.text))
+        calzone_exec::pull::execute(&pull.plan, &stores, &mut environment).map_err(|error| match error {
+            ExecError::State(error) => {
+                if let (StateError::Corrupt { .. }, false, Some(runner)) = (&error, self.is_embedded(), &pull.runner) {
+                    runner.report_damage(error.to_string());
+                }
+                unreadable(&pull.plan, &error)
+            }
+            error => StatementError::bad_statement(error.to_string(), pull.text),
+        })
     }
 
     /// For each key that the query names its partition and whether that is certain; `None` if it reads more than single keys.

@@ -1,6 +1,7 @@
 //! `calzone server`: from settings to a running server, and back to nothing.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use calzone_engine::cluster::ClusterOptions;
 use calzone_engine::{Engine, EngineOptions};
 use calzone_log::{EmbeddedLog, EmbeddedSettings, KafkaLog, KafkaSettings, Log};
-use calzone_state::Database;
+use calzone_state::{Database, StateError};
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -125,9 +126,21 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
     Ok(listeners)
 }
 
+/// On Kafka all that the database holds can be read again: a damaged one is moved aside.
+fn open_database(path: &Path, on_kafka: bool) -> Result<Database, StateError> {
+    let damage = match Database::open(path) {
+        Err(damage @ StateError::Corrupt { .. }) if on_kafka => damage,
+        outcome => return outcome,
+    };
+    let aside = path.with_extension(format!("damaged-{}", calzone_engine::now_ms()));
+    std::fs::rename(path, &aside).map_err(|source| StateError::Io { path: path.into(), action: "move aside", source })?;
+    tracing::error!(%damage, moved_to = %aside.display(), "the local stores are damaged; all of them are restored from Kafka");
+    Database::open(path)
+}
+
 fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle, address: String) -> Result<Arc<Engine>, String> {
     let path = settings.state_dir.join("data");
-    let database = Database::open(&path).map_err(|e| format!("cannot open the data directory: {e}"))?;
+    let database = open_database(&path, settings.kafka.is_some()).map_err(|e| format!("cannot open the data directory: {e}"))?;
     let log: Arc<dyn Log> = match &settings.kafka {
         Some(client) => {
             Arc::new(KafkaLog::open(database.clone(), KafkaSettings { client: client.clone() }).map_err(|e| e.to_string())?)

@@ -79,17 +79,22 @@ impl Cluster {
     /// Addresses of the other servers.
     pub fn others(&self) -> Vec<String> {
         let members = self.members();
-        members.iter().filter(|(id, _)| **id != self.own_id).map(|(_, m)| m.announcement.address.clone()).collect()
+        members.iter().filter(|(id, m)| !self.is_this(id, m)).map(|(_, m)| m.announcement.address.clone()).collect()
     }
 
     /// Is this server alone?
     pub fn is_alone(&self) -> bool {
-        self.members().iter().all(|(id, _)| *id == self.own_id)
+        self.members().iter().all(|(id, member)| self.is_this(id, member))
+    }
+
+    /// Is it this server, or what was here before its state directory was lost?
+    fn is_this(&self, id: &str, member: &Member) -> bool {
+        id == self.own_id || member.announcement.address == self.address
     }
 
     /// Does the id name this server?
     pub fn is_own(&self, keeper: &Keeper) -> bool {
-        keeper.id == self.own_id
+        keeper.id == self.own_id || keeper.address == self.address
     }
 
     /// Who can be asked for a partition of a query's table, best first.

@@ -47,7 +47,7 @@ impl Engine {
         }];
         let others: Vec<_> = {
             let members = cluster.members();
-            let others = members.iter().filter(|(id, _)| **id != cluster.own_id);
+            let others = members.iter().filter(|(id, member)| !cluster.is_this(id, member));
             others.map(|(id, member)| (cluster.is_alive(id, member, now), member.clone())).collect()
         };
         for (is_alive, member) in others {

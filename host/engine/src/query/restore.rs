@@ -38,6 +38,31 @@ impl Runner {
         Ok(())
     }
 
+    /// Throws the query's stores away, as they are damaged: they are restored from Kafka when the work begins anew.
+    pub(super) fn discard_stores(&self) -> Result<(), Failure> {
+        let mut batch = self.database.batch();
+        for spec in self.options.topology.stores() {
+            let topic = match &spec.changelog {
+                Changelog::Internal(topic) | Changelog::Topic(topic) => topic,
+            };
+            for partition in 0..self.log.topic(topic)?.map_or(0, |topic| topic.partitions) {
+                let place = TopicPartition::new(topic.clone(), partition);
+                let name = match &spec.changelog {
+                    Changelog::Internal(_) => place,
+                    Changelog::Topic(_) => self.position_name(spec, &place),
+                };
+                self.log.put_changelog_position(&mut batch, &name, 0)?;
+            }
+        }
+        // Positions first: a crash in between restores too much, never too little.
+        batch.commit(Durability::Synced)?;
+        for spec in self.options.topology.stores() {
+            self.database.drop_keyspace(&self.home().keyspace_name(&spec.name))?;
+        }
+        tracing::warn!(query = %self.options.query_id, "stores are damaged; they are restored from Kafka");
+        Ok(())
+    }
+
     /// Makes a task, on Kafka with its stores brought up to what the cluster has. The embedded log keeps stores and
     /// offsets in one place, so there is nothing to bring.
     pub(super) fn restored_task(

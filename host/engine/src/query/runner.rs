@@ -70,6 +70,8 @@ enum Control {
     Rebind(Arc<Bindings>),
     /// Give up the records that hold these groups (`None`: all groups).
     Release(Option<Vec<u8>>),
+    /// Somebody has found a store damaged.
+    Damaged(String),
     Stop,
 }
 
@@ -171,6 +173,11 @@ impl RunnerHandle {
             self.tell(Control::Release(group.map(<[u8]>::to_vec)));
         }
         Ok(held)
+    }
+
+    /// Tells the query that a store of it was found damaged: it makes its stores anew.
+    pub fn report_damage(&self, message: String) {
+        self.tell(Control::Damaged(message));
     }
 
     /// Gives the query other plugin revisions, from its next commit on.
@@ -329,6 +336,11 @@ impl Runner {
                 self.paused = true;
                 self.note_reason(self.options.breaker.reason().unwrap_or_default());
             }
+            if let (Failure::Damaged(_), LogKind::Kafka) = (&failure, self.log.kind())
+                && let Err(failure) = self.discard_stores()
+            {
+                tracing::error!(query = %self.options.query_id, message = failure.message(), "damaged stores could not be thrown away");
+            }
             let waits_for_user = matches!(failure, Failure::Stop { .. });
             if if waits_for_user { self.wait_for_user() } else { self.wait_after_failure(pause) } {
                 return;
@@ -343,6 +355,7 @@ impl Runner {
         let fatal = match failure {
             Failure::Retry(_) => false,
             Failure::Doubtful(_) => failures >= DOUBTFUL_FAILURES_MAX,
+            Failure::Damaged(_) => self.log.kind() == LogKind::Embedded,
             Failure::Fatal(_) | Failure::Refused(_) | Failure::Record { .. } | Failure::Stop { .. } => true,
         };
         if fatal {
@@ -418,7 +431,7 @@ impl Runner {
                     guard.release(group);
                 }
             }
-            Control::Stop => {}
+            Control::Damaged(_) | Control::Stop => {}
         }
     }
 
@@ -561,6 +574,7 @@ impl Runner {
                 Control::Pause => self.options.breaker.close(),
                 Control::Resume => {}
                 Control::Release(_) => self.note_control(control),
+                Control::Damaged(message) => return Err(Failure::Damaged(message)),
                 Control::Rebind(bindings) => {
                     self.commit(work)?;
                     self.bindings = bindings;
