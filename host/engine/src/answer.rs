@@ -7,6 +7,7 @@ pub use calzone_functions::FunctionKind;
 pub use calzone_plan::error_policy::{Decider, ErrorPolicy, PolicyAction};
 use calzone_plan::{KeyWindow, Source};
 use calzone_types::{Schema, SqlType};
+use serde::{Deserialize, Serialize};
 
 /// The answer to one statement of a request, in order. Statements such as SET and INSERT VALUES have none.
 #[derive(Clone, Debug)]
@@ -168,6 +169,19 @@ pub struct QuerySummary {
     pub reason: Option<String>,
     pub sinks: Vec<String>,
     pub sink_topics: Vec<String>,
+    /// Stores that this server is reading again from their changelogs.
+    pub restoring: Vec<StoreRestore>,
+}
+
+/// How far a store's partition has been read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreRestore {
+    pub store: String,
+    pub partition: i32,
+    /// Records.
+    pub restored: u64,
+    /// Offsets still to be read.
+    pub remaining: u64,
 }
 
 /// EXPLAIN and SHOW QUERIES EXTENDED.
@@ -304,7 +318,7 @@ pub struct ErrorPolicySummary {
 }
 
 /// A group of records that wait because the first of them fails. Times are milliseconds since the epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockSummary {
     /// What the records have in common.
     pub key: String,

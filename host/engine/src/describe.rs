@@ -267,6 +267,7 @@ impl Engine {
             reason: None,
             sinks,
             sink_topics,
+            restoring: Vec::new(),
         };
         let mut described = QueryDescription { runs: false, ..describe_plan(summary, &plan, Default::default(), Vec::new()) };
         if let Statement::Query(query) = &parsed.statement {

@@ -13,6 +13,7 @@ use calzone_sandbox::{Sandbox, SandboxOptions};
 use calzone_state::Database;
 
 use crate::apply::{Apply, start_runner};
+use crate::cluster::{self, Announcements, Cluster, ClusterSettings};
 use crate::endpoints::Endpoints;
 use crate::error::ErrorKind;
 use crate::options::EngineOptions;
@@ -50,6 +51,8 @@ pub struct Engine {
     pub(crate) replaying: Mutex<()>,
     pub(crate) push_queries: PushQueries,
     pub(crate) endpoints: Endpoints,
+    /// The other servers of the service.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) inserts: Mutex<BTreeMap<String, Arc<dyn calzone_log::Appender>>>,
     instance_id: String,
     stopping: AtomicBool,
@@ -79,6 +82,10 @@ impl Engine {
         let processing_log = ProcessingLog::start(&log, &options).map_err(|e| internal("cannot open the processing log", &e))?;
         let instance_id = kept_instance_id(&options.state_dir).map_err(|e| internal("cannot keep this server's id", &e))?;
         let catalog = Catalog { functions: Registry::built_in(), ..Catalog::default() };
+        let cluster = options.cluster.as_ref().map(|given| {
+            let settings = ClusterSettings::of(&options.properties);
+            Arc::new(Cluster::new(given, settings, &instance_id, options.servers_topic()))
+        });
         let engine = Arc::new_cyclic(|this| Engine {
             log: log.clone(),
             database,
@@ -91,6 +98,7 @@ impl Engine {
             replaying: Mutex::new(()),
             push_queries: PushQueries::new(&options.properties),
             endpoints: Endpoints::default(),
+            cluster,
             inserts: Mutex::default(),
             instance_id,
             stopping: AtomicBool::new(false),
@@ -108,7 +116,19 @@ impl Engine {
                 engine.apply(logged, Apply::Replay);
             })
             .map_err(|e| internal("cannot replay the statement log", &e))?;
+        // Known before the first request, and before queries choose what to copy.
+        let announcements = match &engine.cluster {
+            Some(cluster) if !engine.is_embedded() => {
+                Some(Announcements::open(cluster, &*log, replicas).map_err(|e| internal("cannot read who else is there", &e))?)
+            }
+            _ => None,
+        };
         engine.start_queries();
+        if let (Some(cluster), Some(announcements)) = (&engine.cluster, announcements) {
+            cluster::follow(engine.handle(), cluster.clone(), announcements)
+                .and_then(|()| cluster::start_watch(engine.handle(), cluster))
+                .map_err(|e| internal("cannot start the cluster's threads", &e))?;
+        }
         engine.endpoints.update(&engine, &engine.state.read().expect("no panic while holding the lock"));
         tracing::info!(statements = replayed, millis = started.elapsed().as_millis() as u64, "statement log replayed");
         let follower = engine.clone();
@@ -281,6 +301,7 @@ impl Engine {
                 break;
             }
         }
+        self.leave_cluster();
         if let Some(applier) = self.applier.lock().expect("no panic while holding the lock").take() {
             let _ = applier.join();
         }

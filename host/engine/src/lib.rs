@@ -11,6 +11,7 @@
 pub mod answer;
 mod apply;
 mod check;
+pub mod cluster;
 mod command;
 mod command_id;
 mod describe;

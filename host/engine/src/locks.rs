@@ -1,6 +1,7 @@
 //! SHOW LOCKS and RELEASE LOCK: the groups of records that wait because the first of them fails.
 //!
-//! Both ask the query's runner on this server. A release is done at once, as INSERT is: it changes what waits, not the catalog.
+//! Each server of a cluster knows those of its partitions, so all are asked. A release is done at once, as INSERT is: it changes
+//! what waits, not the catalog.
 
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use calzone_sql::ast::{self, Name};
 use calzone_types::{SqlType, cast};
 
 use crate::answer::{Answer, AnswerKind, LockSummary};
+use crate::cluster::{LOCKS_PATH, LocksAnswer, LocksRequest, RELEASE_PATH, ReleaseAnswer, ReleaseRequest};
 use crate::engine::Engine;
+use crate::error::ErrorKind;
 use crate::lookup::{LogTopics, PluginCatalog};
 use crate::query::{LockInfo, RunnerHandle};
 use crate::state::{PersistentQuery, State};
@@ -21,9 +24,17 @@ use crate::{Session, StatementError};
 const LOCKS_MAX: usize = 10_000;
 
 impl Engine {
-    pub(crate) fn show_locks(&self, query: &Name, text: &str) -> Result<Answer, StatementError> {
-        let locks: Vec<LockSummary> = self.locks_of(query, text)?.1.into_iter().map(|(_, summary)| summary).collect();
-        let warnings = if locks.len() == LOCKS_MAX { vec![format!("Only {LOCKS_MAX} locks are shown.")] } else { Vec::new() };
+    pub(crate) fn show_locks(&self, query: &Name, text: &str, session: &Session) -> Result<Answer, StatementError> {
+        let own = self.own_locks(&query.node, LOCKS_MAX).map_err(|e| e.in_statement(text))?;
+        let mut locks: Vec<LockSummary> = own.into_iter().map(|(_, summary)| summary).collect();
+        let request = LocksRequest { query: query.node.clone(), limit: LOCKS_MAX };
+        let (answers, mut warnings) = self.ask_all::<_, LocksAnswer>(LOCKS_PATH, &request, session);
+        locks.extend(answers.into_iter().flat_map(|answer| answer.locks));
+        locks.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        if locks.len() >= LOCKS_MAX {
+            locks.truncate(LOCKS_MAX);
+            warnings.push(format!("Only {LOCKS_MAX} locks are shown."));
+        }
         Ok(Answer { statement: text.to_owned(), kind: AnswerKind::Locks(locks), warnings })
     }
 
@@ -34,45 +45,59 @@ impl Engine {
         text: &str,
         session: &Session,
     ) -> Result<Answer, StatementError> {
-        let (runner, locks) = self.locks_of(query, text)?;
-        let failed = |e: calzone_exec::ExecError| StatementError::internal(format!("locks cannot be released: {e}"));
-        let released = match key {
-            None => runner.release(None).map_err(failed)?,
-            Some(key) => {
-                let wanted = self.constant_text(key, text, session)?;
-                let held: Vec<&Vec<u8>> = locks.iter().filter(|(_, s)| s.key == wanted).map(|(lock, _)| &lock.group).collect();
-                if held.is_empty() {
-                    let message =
-                        format!("Query {} holds no lock for '{wanted}'. SHOW LOCKS FOR it lists those it holds.", query.node);
-                    return Err(StatementError::bad_statement(message, text));
-                }
-                let mut released = 0;
-                for group in held {
-                    released += runner.release(Some(group)).map_err(failed)?;
-                }
-                released
-            }
-        };
+        let key = key.map(|key| self.constant_text(key, text, session)).transpose()?;
+        let mut released = self.release_own(&query.node, key.as_deref()).map_err(|e| e.in_statement(text))?;
+        let request = ReleaseRequest { query: query.node.clone(), key: key.clone() };
+        let (answers, warnings) = self.ask_all::<_, ReleaseAnswer>(RELEASE_PATH, &request, session);
+        released += answers.into_iter().map(|answer| answer.released).sum::<usize>();
+        if let (0, Some(key)) = (released, key) {
+            let mut message = format!("Query {} holds no lock for '{key}'. SHOW LOCKS FOR it lists those it holds.", query.node);
+            warnings.iter().for_each(|warning| message.extend([" ", warning]));
+            return Err(StatementError::bad_statement(message, text));
+        }
         let kind = AnswerKind::Released { query: query.node.clone(), released };
-        Ok(Answer { statement: text.to_owned(), kind, warnings: Vec::new() })
+        Ok(Answer { statement: text.to_owned(), kind, warnings })
     }
 
-    #[allow(clippy::type_complexity)]
-    fn locks_of(&self, name: &Name, text: &str) -> Result<(Arc<RunnerHandle>, Vec<(LockInfo, LockSummary)>), StatementError> {
-        let refused = |message: String| StatementError::bad_statement(message, text);
+    /// Gives up the records of this server that hold up the groups of this key (`None`: all groups); how many groups.
+    pub(crate) fn release_own(&self, query: &str, key: Option<&str>) -> Result<usize, StatementError> {
+        let failed = |e: calzone_exec::ExecError| StatementError::internal(format!("locks cannot be released: {e}"));
+        let Some(runner) = self.retrying_runner(query)? else { return Ok(0) };
+        let Some(key) = key else { return runner.release(None).map_err(failed) };
+        let mut released = 0;
+        for (group, _) in self.own_locks(query, LOCKS_MAX)?.iter().filter(|(_, lock)| lock.key == key) {
+            released += runner.release(Some(group)).map_err(failed)?;
+        }
+        Ok(released)
+    }
+
+    /// The locks of the partitions on this server: the bytes of each group, and what is shown of it.
+    pub(crate) fn own_locks(&self, query: &str, limit: usize) -> Result<Vec<(Vec<u8>, LockSummary)>, StatementError> {
+        let Some(runner) = self.retrying_runner(query)? else { return Ok(Vec::new()) };
+        let locks = runner
+            .locks(limit.min(LOCKS_MAX))
+            .map_err(|e| StatementError::internal(format!("the locks of query {query} cannot be read: {e}")))?;
         let state = self.state.read().expect("no panic while holding the lock");
-        let query = state.find_query(&name.node).ok_or_else(|| {
-            refused(format!("There is no query or stage {}. SHOW QUERIES and SHOW STAGES list those that run.", name.node))
+        let Some(query) = state.find_query(query) else { return Ok(Vec::new()) };
+        Ok(locks.into_iter().map(|lock| (lock.group.clone(), summary(&state, query, lock))).collect())
+    }
+
+    /// The thread of a query that may hold locks; in a cluster there may be none on this server.
+    fn retrying_runner(&self, name: &str) -> Result<Option<Arc<RunnerHandle>>, StatementError> {
+        let refused = |message: String| StatementError::new(ErrorKind::BadStatement, message);
+        let state = self.state.read().expect("no panic while holding the lock");
+        let query = state.find_query(name).ok_or_else(|| {
+            refused(format!("There is no query or stage {name}. SHOW QUERIES and SHOW STAGES list those that run."))
         })?;
         if !query.plan.error_policy.as_ref().is_some_and(|policy| policy.retries()) {
             return Err(refused(format!("Query {} has no error policy that retries, so that it never holds locks.", query.id)));
         }
-        let runner = query.runner.clone().ok_or_else(|| refused(format!("Query {} does not run on this server.", query.id)))?;
-        let locks = runner
-            .locks(LOCKS_MAX)
-            .map_err(|e| StatementError::internal(format!("the locks of query {} cannot be read: {e}", query.id)))?;
-        let locks = locks.into_iter().map(|lock| (lock.clone(), summary(&state, query, lock))).collect();
-        Ok((runner, locks))
+        match &query.runner {
+            None if self.cluster.is_none() || self.is_embedded() => {
+                Err(refused(format!("Query {} does not run on this server.", query.id)))
+            }
+            runner => Ok(runner.clone()),
+        }
     }
 
     /// The value of an expression without columns, as text.

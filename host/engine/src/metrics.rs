@@ -1,11 +1,12 @@
 //! Figures for `/metrics`: what this server's queries and plugins have done since it started.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::answer::QueryState;
 use crate::engine::Engine;
-use crate::query::{Counted, WaitingRecords};
+use crate::query::{Counted, RestoreProgress, WaitingRecords};
 
 /// Figures of all queries on this server.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,10 @@ pub struct QueryMetrics {
     /// Milliseconds since the epoch; 0 before the first.
     pub last_record_ms: i64,
     pub policy: PolicyMetrics,
+    /// By store and partition: what was or is being read again from changelogs.
+    pub restores: BTreeMap<(Arc<str>, i32), RestoreProgress>,
+    /// Partitions of other servers that are copied here, and by how many records each is behind.
+    pub standbys: BTreeMap<i32, i64>,
 }
 
 /// Figures of a query's error policy on this server.
@@ -62,6 +67,8 @@ impl Engine {
                 guest_micros: 0,
                 last_record_ms: 0,
                 policy: PolicyMetrics::default(),
+                restores: BTreeMap::new(),
+                standbys: BTreeMap::new(),
             };
             if let Some(runner) = &query.runner {
                 let statistics = &runner.statistics;
@@ -72,6 +79,8 @@ impl Engine {
                 metrics.commits = statistics.commits.load(Relaxed);
                 metrics.guest_micros = statistics.partitions().iter().map(|p| p.guest_micros).sum();
                 metrics.last_record_ms = statistics.last_record_ms.load(Relaxed);
+                metrics.restores = statistics.restores();
+                metrics.standbys = runner.standbys();
                 metrics.policy = PolicyMetrics { decisions: statistics.policy.decisions(), waiting: statistics.policy.waiting() };
             }
             metrics

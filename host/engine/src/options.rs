@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use calzone_sandbox::{Limits, Outbound};
 
+use crate::cluster::ClusterOptions;
+
 /// Settings of the engine, already read from properties files, environment and command line.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -21,6 +23,8 @@ pub struct EngineOptions {
     pub limits: Limits,
     /// Sends the requests of plugins (HTTP TO); without it none can.
     pub outbound: Option<Arc<dyn Outbound>>,
+    /// How other servers of the service reach this one; without it this server is alone.
+    pub cluster: Option<ClusterOptions>,
 }
 
 /// Rows that a persistent query decodes and computes at a time. Large enough that per-batch costs vanish, small
@@ -39,6 +43,11 @@ impl EngineOptions {
     /// Topic that holds the bytes of uploaded plugins.
     pub fn plugin_topic(&self) -> String {
         format!("_confluent-ksql-{}_calzone_plugins", self.service_id)
+    }
+
+    /// Topic in which servers tell each other what they keep.
+    pub fn servers_topic(&self) -> String {
+        format!("_confluent-ksql-{}_calzone_servers", self.service_id)
     }
 
     /// Topic that says which dead letters were replayed.

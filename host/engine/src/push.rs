@@ -144,6 +144,7 @@ impl PushQueries {
             reason: None,
             sinks: Vec::new(),
             sink_topics: Vec::new(),
+            restoring: Vec::new(),
         };
         running.iter().map(summary).collect()
     }

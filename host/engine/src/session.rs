@@ -11,4 +11,6 @@ pub struct Session {
     pub variables: BTreeMap<String, String>,
     /// Wait until the statement log was applied up to this offset.
     pub after_sequence_number: Option<i64>,
+    /// The credentials that the client sent; other servers that are asked for it get them, too.
+    pub authorization: Option<String>,
 }

@@ -1,11 +1,14 @@
 //! SHOW and LIST.
 
+use std::sync::Arc;
+
 use calzone_plan::SourceKind;
 use calzone_sql::ast::Show;
 
 use crate::answer::*;
 use crate::engine::Engine;
 use crate::properties;
+use crate::query::{QueryStatistics, RestoreProgress};
 use crate::state::{PersistentQuery, State};
 use crate::{Session, StatementError};
 
@@ -107,7 +110,19 @@ pub fn query_summary(query: &PersistentQuery) -> QuerySummary {
         reason: query.paused_because(),
         sinks: query.sinks.clone(),
         sink_topics: query.sink_topics.clone(),
+        restoring: query.runner.as_ref().map(|runner| restoring(&runner.statistics)).unwrap_or_default(),
     }
+}
+
+fn restoring(statistics: &QueryStatistics) -> Vec<StoreRestore> {
+    let under_way = statistics.restores().into_iter().filter(|(_, progress)| progress.remaining > 0);
+    let restore = |((store, partition), progress): ((Arc<str>, i32), RestoreProgress)| StoreRestore {
+        store: store.to_string(),
+        partition,
+        restored: progress.restored,
+        remaining: progress.remaining,
+    };
+    under_way.map(restore).collect()
 }
 
 pub fn stage_summary(state: &State, name: &str) -> Option<StageSummary> {

@@ -78,7 +78,7 @@ impl Engine {
             Statement::DescribeFunction { name } => self.describe_function(name, &parsed.text).map(Some),
             Statement::DescribePlugin { name } => self.describe_plugin(name, &parsed.text).map(Some),
             Statement::DescribeStage { name } => self.describe_stage(name, &parsed.text).map(Some),
-            Statement::ShowLocks { query } => self.show_locks(query, &parsed.text).map(Some),
+            Statement::ShowLocks { query } => self.show_locks(query, &parsed.text, session).map(Some),
             Statement::ReleaseLock { query, key } => self.release_lock(query, key.as_ref(), &parsed.text, session).map(Some),
             Statement::ReplayDeadLetters { topic, filter, limit, into } => {
                 let replay = Replay { topic, filter: filter.as_ref(), limit: *limit, into: into.as_ref() };

@@ -21,6 +21,7 @@ fn start(directory: &Path) -> Arc<Engine> {
         compiler: "false".into(),
         limits: Limits::default(),
         outbound: None,
+        cluster: None,
     };
     Engine::start(options, log, database).unwrap()
 }

@@ -41,4 +41,4 @@ pub use expression::{Evaluator, Predicate, Rows, evaluate_constant};
 pub use grouping::Grouping;
 pub use local::Local;
 pub use task::{OutputTopic, Task, TaskMetrics, TaskOutput};
-pub use topology::{Changelog, InternalTopic, Part, StoreSpec, Topology, TopologyOptions};
+pub use topology::{Changelog, InternalTopic, Part, Placing, StoreSpec, Topology, TopologyOptions};

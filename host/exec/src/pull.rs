@@ -79,14 +79,7 @@ fn spans(plan: &PullPlan, environment: &mut dyn Environment) -> Result<Vec<Span>
             Ok(vec![Span { from, to, start }])
         }
         KeyBounds::Keys(keys) => {
-            let mut wanted: Vec<Vec<Value>> = Vec::with_capacity(keys.len());
-            for key in keys {
-                let values = key.iter().map(|part| constant(part, environment)).collect::<Result<Vec<_>, _>>()?;
-                // Nothing equals NULL.
-                if !values.iter().any(Value::is_null) && !wanted.contains(&values) {
-                    wanted.push(values);
-                }
-            }
+            let wanted = distinct_keys(keys, environment)?;
             let span = |key: &Vec<Value>| {
                 let prefix = materialized::key_prefix(key);
                 let from = if windowed { materialized::window_from(key, start.0) } else { prefix.clone() };
@@ -96,6 +89,30 @@ fn spans(plan: &PullPlan, environment: &mut dyn Environment) -> Result<Vec<Span>
         }
         KeyBounds::Range(range) => Ok(key_span(range, start, environment)?.into_iter().collect()),
     }
+}
+
+/// The keys that a look-up names, each with all its columns, none twice; `None` if it reads ranges of keys or all of them.
+///
+/// # Errors
+/// A constant of WHERE cannot be computed.
+pub fn wanted_keys(plan: &PullPlan, environment: &mut dyn Environment) -> Result<Option<Vec<Vec<Value>>>, ExecError> {
+    let columns = plan.source.schema.key().count();
+    match &plan.keys {
+        KeyBounds::Keys(keys) if keys.iter().all(|key| key.len() == columns) => distinct_keys(keys, environment).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn distinct_keys(keys: &[Vec<Expr>], environment: &mut dyn Environment) -> Result<Vec<Vec<Value>>, ExecError> {
+    let mut wanted: Vec<Vec<Value>> = Vec::with_capacity(keys.len());
+    for key in keys {
+        let values = key.iter().map(|part| constant(part, environment)).collect::<Result<Vec<_>, _>>()?;
+        // Nothing equals NULL.
+        if !values.iter().any(Value::is_null) && !wanted.contains(&values) {
+            wanted.push(values);
+        }
+    }
+    Ok(wanted)
 }
 
 /// Bounds of a range of keys, both taken as inclusive: the filter drops what is too much. None: nothing can be in it.

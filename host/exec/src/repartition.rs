@@ -33,7 +33,7 @@ pub(crate) struct InternalRows {
 }
 
 impl InternalRows {
-    fn key_columns(&self) -> Vec<FormatColumn> {
+    pub(crate) fn key_columns(&self) -> Vec<FormatColumn> {
         self.output.key.iter().map(|i| self.column(*i)).collect()
     }
 

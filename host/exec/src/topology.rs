@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use calzone_formats::FormatColumn;
+use calzone_formats::{FormatColumn, FormatSpec};
 use calzone_plan::error_policy::QueryPolicy;
 use calzone_plan::plan::{
     AggregateStep, JoinHow, JoinStep, Output, SinkOutput, StepKind, StepOutput, WindowSpec, WindowSpecKind,
@@ -87,6 +87,33 @@ pub struct Part {
     pub(crate) meta: Option<usize>,
     /// Classes of failures that the query's error policy decides about.
     pub(crate) handled: ClassSet,
+}
+
+/// By which bytes records find their partition of a part's input.
+#[derive(Clone, Debug)]
+pub struct Placing {
+    /// The format of the key.
+    pub format: FormatSpec,
+    /// The columns of the key.
+    pub columns: Vec<FormatColumn>,
+    /// The query itself has written the records, so that each is where its key says. Others may place theirs as they like.
+    pub is_internal: bool,
+}
+
+impl Part {
+    /// How rows of the part's inputs are placed; `None` if no input says it.
+    pub fn placing(&self) -> Option<Placing> {
+        self.sources.iter().find_map(|source| match &source.kind {
+            ReaderKind::Internal(rows) => {
+                Some(Placing { format: rows.key_format.clone(), columns: rows.key_columns(), is_internal: true })
+            }
+            ReaderKind::Source { step, .. } => {
+                let columns = step.source.schema.key().map(|c| FormatColumn { name: c.name.clone(), ty: c.ty.clone() });
+                Some(Placing { format: step.source.key_format.clone(), columns: columns.collect(), is_internal: false })
+            }
+            ReaderKind::Messages { .. } => None,
+        })
+    }
 }
 
 impl Topology {

@@ -6,6 +6,7 @@
 //!
 //! Nothing here knows how a statement is planned or a record is read: that is the engine's affair.
 
+mod advertise;
 mod app;
 mod arguments;
 mod banner;
@@ -17,6 +18,7 @@ mod error;
 mod listen;
 mod logging;
 mod outbound;
+mod peers;
 mod plugin;
 mod rest;
 mod rows;

@@ -1,13 +1,15 @@
 //! `calzone server`: from settings to a running server, and back to nothing.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use calzone_engine::cluster::ClusterOptions;
 use calzone_engine::{Engine, EngineOptions};
 use calzone_log::{EmbeddedLog, EmbeddedSettings, KafkaLog, KafkaSettings, Log};
-use calzone_state::Database;
+use calzone_state::{Database, StateError};
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -15,7 +17,9 @@ use crate::arguments::ServerArguments;
 use crate::config::{self, Settings};
 use crate::listen::Paths;
 use crate::outbound::OutboundHttp;
-use crate::{banner, listen, logging, rest, signals};
+use crate::peers::Peers;
+use crate::rest::Audience;
+use crate::{advertise, banner, listen, logging, rest, signals};
 
 /// Threads that move bytes between sockets and queries. Work that takes longer has threads of its own, so two are enough
 /// and keep an idle server small.
@@ -68,26 +72,34 @@ async fn serve(arguments: &ServerArguments) -> Result<(), String> {
     // Before anything is opened: a second server on the same address must not touch the first one's data.
     let listeners = bind(&settings.listeners).await?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+    let internal = bind(settings.internal_listener.as_slice()).await?;
+    let for_servers = internal.first().or(listeners.first()).and_then(|l| l.local_addr().ok());
+    let for_servers = for_servers.ok_or("the address that was listened on is not known any more")?;
+    let brokers = settings.kafka.as_ref().and_then(|client| client.get("bootstrap.servers"));
+    let advertised = advertise::address(settings.advertised.as_deref(), for_servers, brokers.map(String::as_str));
     let settings = Arc::new(settings);
-    let for_start = settings.clone();
+    let (for_start, host) = (settings.clone(), advertised.clone());
     let runtime = tokio::runtime::Handle::current();
     // A signal during a long start (an unreachable broker) ends it at once.
     let started = tokio::select! {
-        started = tokio::task::spawn_blocking(move || start_engine(&for_start, runtime)) => started,
+        started = tokio::task::spawn_blocking(move || start_engine(&for_start, runtime, advertised)) => started,
         signal = signals::stop_requested() => {
             tracing::info!(signal, "stopped while starting");
             return Ok(());
         }
     };
     let engine = started.map_err(|_| "the start ended by a fault of the server itself".to_owned())??;
-    let host = addresses.first().map_or_else(String::new, SocketAddr::to_string);
     let app = App::new(engine.clone(), host);
     eprintln!("{}", banner::banner(&settings, &addresses, app.cluster_id()));
-    tracing::info!(url = %format!("http://{}", app.host()), state_dir = %settings.state_dir.display(), "ready");
+    let url = addresses.first().map_or_else(String::new, |address| format!("http://{address}"));
+    tracing::info!(%url, state_dir = %settings.state_dir.display(), "ready");
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let service = rest::router(app.clone());
-    let mut accepting: Vec<_> =
-        listeners.into_iter().map(|l| tokio::spawn(listen::accept(l, service.clone(), Paths::Rest, stopped.clone()))).collect();
+    let audience = if internal.is_empty() { Audience::All } else { Audience::Clients };
+    let services = [rest::router(app.clone(), audience), rest::router(app.clone(), Audience::All)];
+    let places = listeners.into_iter().map(|l| (l, &services[0])).chain(internal.into_iter().map(|l| (l, &services[1])));
+    let mut accepting: Vec<_> = places
+        .map(|(listener, service)| tokio::spawn(listen::accept(listener, service.clone(), Paths::Rest, stopped.clone())))
+        .collect();
     accepting.push(tokio::spawn(listen::follow_endpoints(app, stopped)));
     let signal = signals::stop_requested().await;
     tracing::info!(signal, "stopping");
@@ -114,9 +126,21 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
     Ok(listeners)
 }
 
-fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle) -> Result<Arc<Engine>, String> {
+/// On Kafka all that the database holds can be read again: a damaged one is moved aside.
+fn open_database(path: &Path, on_kafka: bool) -> Result<Database, StateError> {
+    let damage = match Database::open(path) {
+        Err(damage @ StateError::Corrupt { .. }) if on_kafka => damage,
+        outcome => return outcome,
+    };
+    let aside = path.with_extension(format!("damaged-{}", calzone_engine::now_ms()));
+    std::fs::rename(path, &aside).map_err(|source| StateError::Io { path: path.into(), action: "move aside", source })?;
+    tracing::error!(%damage, moved_to = %aside.display(), "the local stores are damaged; all of them are restored from Kafka");
+    Database::open(path)
+}
+
+fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle, address: String) -> Result<Arc<Engine>, String> {
     let path = settings.state_dir.join("data");
-    let database = Database::open(&path).map_err(|e| format!("cannot open the data directory: {e}"))?;
+    let database = open_database(&path, settings.kafka.is_some()).map_err(|e| format!("cannot open the data directory: {e}"))?;
     let log: Arc<dyn Log> = match &settings.kafka {
         Some(client) => {
             Arc::new(KafkaLog::open(database.clone(), KafkaSettings { client: client.clone() }).map_err(|e| e.to_string())?)
@@ -134,7 +158,8 @@ fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle) -> Result<
         properties: settings.properties.clone(),
         compiler,
         limits: settings.limits.clone(),
-        outbound: Some(Arc::new(OutboundHttp::new(runtime))),
+        outbound: Some(Arc::new(OutboundHttp::new(runtime.clone()))),
+        cluster: Some(ClusterOptions { address, transport: Arc::new(Peers::new(runtime)) }),
     };
     Engine::start(options, log, database).map_err(|e| e.to_string())
 }

@@ -128,6 +128,7 @@ impl World {
             compiler: PathBuf::new(),
             limits: Limits::default(),
             outbound: None,
+            cluster: None,
         }
     }
 
@@ -204,6 +205,7 @@ impl World {
                 breaker: Default::default(),
                 paused: false,
                 clock: Arc::new(self.clock.clone()),
+                standbys: None,
                 properties: BTreeMap::new(),
             };
             let database = self.servers[server].database.clone().expect("opened with the log");

@@ -14,7 +14,7 @@ use super::{Apply, Effect, change_catalog, kind_word};
 use crate::StatementError;
 use crate::engine::Engine;
 use crate::options::streams_setting;
-use crate::query::{Breaker, BreakerSettings, Runner, RunnerOptions, StoreHome, SystemClock};
+use crate::query::{Breaker, BreakerSettings, ChooseStandbys, Runner, RunnerOptions, StoreHome, SystemClock};
 use crate::state::{PersistentQuery, StageEntry, State};
 use crate::submit::plan_error;
 
@@ -228,6 +228,11 @@ pub fn start_runner(engine: &Engine, state: &mut State, id: &str) -> Result<(), 
         changelog_topics,
         client_settings: client_settings(properties),
     };
+    let replicas = number("num.standby.replicas").unwrap_or(0) as usize;
+    let standbys: Option<ChooseStandbys> = (replicas > 0 && !embedded && engine.cluster.is_some()).then(|| {
+        let (engine, id) = (engine.handle(), id.to_owned());
+        Arc::new(move || Engine::standbys_of(&engine, &id, replicas)) as ChooseStandbys
+    });
     let options = RunnerOptions {
         query_id: id.to_owned(),
         sink_topic: query.sink_topics.first().cloned(),
@@ -239,6 +244,7 @@ pub fn start_runner(engine: &Engine, state: &mut State, id: &str) -> Result<(), 
         breaker: Arc::new(Breaker::new(BreakerSettings::of(&engine.options.properties))),
         paused: query.paused,
         clock: Arc::new(SystemClock::default()),
+        standbys,
         properties: properties.clone(),
     };
     let runner = Runner::start(options, engine.log.clone(), engine.database.clone(), engine.processing_log.clone())

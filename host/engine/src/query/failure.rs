@@ -13,6 +13,8 @@ pub enum Failure {
     Doubtful(String),
     /// The same records would fail again: the query is in error until something changes. It is tried again all the same.
     Fatal(String),
+    /// The local stores are not what was written: they have to be made anew, where they can be.
+    Damaged(String),
     /// The log refuses a record that was written since the last commit.
     Refused(String),
     /// A record failed so that only what was done since the last commit can be undone with it.
@@ -24,7 +26,11 @@ pub enum Failure {
 impl Failure {
     pub fn message(&self) -> &str {
         match self {
-            Failure::Retry(message) | Failure::Doubtful(message) | Failure::Fatal(message) | Failure::Refused(message) => message,
+            Failure::Retry(message)
+            | Failure::Doubtful(message)
+            | Failure::Fatal(message)
+            | Failure::Damaged(message)
+            | Failure::Refused(message) => message,
             Failure::Record { message, .. } | Failure::Stop { message, .. } => message,
         }
     }
@@ -37,6 +43,7 @@ impl From<LogError> for Failure {
             return Failure::Refused(message);
         }
         match error {
+            LogError::State(error) => error.into(),
             LogError::Retriable { .. } | LogError::Fenced { .. } => Failure::Retry(message),
             // Client libraries and brokers have more errors than anybody has sorted.
             LogError::Fatal { .. } => Failure::Doubtful(message),
@@ -48,6 +55,9 @@ impl From<LogError> for Failure {
 impl From<ExecError> for Failure {
     fn from(error: ExecError) -> Failure {
         let message = error.to_string();
+        if let ExecError::State(error) = error {
+            return error.into();
+        }
         match error.record_error() {
             Some(error) => Failure::Record { error: Box::new(error), message },
             None => Failure::Fatal(message),
@@ -57,6 +67,23 @@ impl From<ExecError> for Failure {
 
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Failure {
-        Failure::Fatal(error.to_string())
+        match error {
+            StateError::Corrupt { .. } => Failure::Damaged(error.to_string()),
+            _ => Failure::Fatal(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_known_as_such_wherever_it_is_met() {
+        let damage = || StateError::Corrupt { path: "/x".into(), detail: "checksum".into() };
+        for failure in [damage().into(), LogError::from(damage()).into(), ExecError::from(damage()).into()] {
+            assert!(matches!(&failure, Failure::Damaged(message) if message.contains("checksum")), "{failure:?}");
+        }
+        assert!(matches!(StateError::Poisoned { path: "/x".into() }.into(), Failure::Fatal(_)));
     }
 }

@@ -16,6 +16,9 @@ use crate::options::BATCH_RECORDS_MAX;
 /// A changelog that gives nothing for this long is given up, and tried again.
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How often a long restore is told in the log.
+const TELL_INTERVAL: Duration = Duration::from_secs(10);
+
 impl Runner {
     /// Keeps, with the stores that copy a source's topic, how much of it they have.
     pub(super) fn keep_source_positions(
@@ -32,6 +35,31 @@ impl Runner {
                 self.log.put_changelog_position(batch, &self.position_name(spec, &place), position.next_offset)?;
             }
         }
+        Ok(())
+    }
+
+    /// Throws the query's stores away, as they are damaged: they are restored from Kafka when the work begins anew.
+    pub(super) fn discard_stores(&self) -> Result<(), Failure> {
+        let mut batch = self.database.batch();
+        for spec in self.options.topology.stores() {
+            let topic = match &spec.changelog {
+                Changelog::Internal(topic) | Changelog::Topic(topic) => topic,
+            };
+            for partition in 0..self.log.topic(topic)?.map_or(0, |topic| topic.partitions) {
+                let place = TopicPartition::new(topic.clone(), partition);
+                let name = match &spec.changelog {
+                    Changelog::Internal(_) => place,
+                    Changelog::Topic(_) => self.position_name(spec, &place),
+                };
+                self.log.put_changelog_position(&mut batch, &name, 0)?;
+            }
+        }
+        // Positions first: a crash in between restores too much, never too little.
+        batch.commit(Durability::Synced)?;
+        for spec in self.options.topology.stores() {
+            self.database.drop_keyspace(&self.home().keyspace_name(&spec.name))?;
+        }
+        tracing::warn!(query = %self.options.query_id, "stores are damaged; they are restored from Kafka");
         Ok(())
     }
 
@@ -111,6 +139,10 @@ impl Runner {
             return Ok(());
         }
         let started = Instant::now();
+        let (query, store) = (&self.options.query_id, &spec.name);
+        tracing::info!(%query, %store, partition = place.partition, from = start, until, "restoring a store");
+        self.statistics.restoring(store, place.partition, 0, until - start);
+        let mut told = Instant::now();
         let mut reader = self.log.reader(&[(place.clone(), StartOffset::At(start))])?;
         let (mut restored, mut progress) = (0, Instant::now());
         while reader.position(place) < until {
@@ -120,12 +152,20 @@ impl Runner {
             let mut fetched: Vec<Fetched> = Vec::new();
             reader.poll(&mut fetched, 16 * BATCH_RECORDS_MAX, Duration::from_millis(200))?;
             let mut batch = self.database.batch();
+            let mut count = 0;
             for part in &fetched {
-                restored += part.records.len();
+                count += part.records.len();
                 take(&part.records, &mut batch)?;
             }
+            restored += count;
             self.log.put_changelog_position(&mut batch, position_name, reader.position(place))?;
             batch.commit(Durability::Buffered)?;
+            let remaining = until - reader.position(place);
+            self.statistics.restoring(store, place.partition, count, remaining);
+            if told.elapsed() >= TELL_INTERVAL {
+                told = Instant::now();
+                tracing::info!(%query, %store, partition = place.partition, restored, remaining, "still restoring");
+            }
             if !fetched.is_empty() {
                 progress = Instant::now();
             } else if progress.elapsed() > RESTORE_TIMEOUT {
@@ -133,7 +173,7 @@ impl Runner {
                 return Err(Failure::Retry(why));
             }
         }
-        tracing::info!(query = %self.options.query_id, store = %spec.name, partition = place.partition, records = restored,
+        tracing::info!(%query, %store, partition = place.partition, records = restored,
             millis = started.elapsed().as_millis() as u64, "store restored");
         Ok(())
     }

@@ -17,7 +17,9 @@ use calzone_log::{Assignment, CommitOutcome, Event, Fetched, Log, LogKind, Topic
 use calzone_state::{Database, TransactionStore, WriteBatch};
 use calzone_types::{RecordBatch, RecordRef};
 
+use super::held::{Held, TablePlace};
 use super::policy::{Desk, Fed, Guard, LockInfo, read_locks};
+use super::standby::{ChooseStandbys, Standbys};
 use super::{Bindings, Breaker, Clock, Failure, QueryStatistics, StoreHome, TaskEnvironment};
 use crate::answer::QueryState;
 use crate::options::BATCH_RECORDS_MAX;
@@ -33,6 +35,9 @@ const DOUBTFUL_FAILURES_MAX: u32 = 3;
 
 /// How long a poll waits for records when there is nothing to commit.
 const IDLE_POLL: Duration = Duration::from_millis(500);
+
+/// The same while other servers' partitions are copied.
+const STANDBY_POLL: Duration = Duration::from_millis(100);
 
 /// Output that may wait for a commit; more than this is committed early, so that memory stays bounded.
 const UNCOMMITTED_BYTES_MAX: usize = 32 << 20;
@@ -51,6 +56,8 @@ pub struct RunnerOptions {
     pub breaker: Arc<Breaker>,
     pub paused: bool,
     pub clock: Arc<dyn Clock>,
+    /// Which partitions of other servers are copied; `None`: none ever.
+    pub standbys: Option<ChooseStandbys>,
     /// The query's settings.
     pub properties: BTreeMap<String, String>,
 }
@@ -63,6 +70,8 @@ enum Control {
     Rebind(Arc<Bindings>),
     /// Give up the records that hold these groups (`None`: all groups).
     Release(Option<Vec<u8>>),
+    /// Somebody has found a store damaged.
+    Damaged(String),
     Stop,
 }
 
@@ -73,6 +82,8 @@ pub struct RunnerHandle {
     pub breaker: Arc<Breaker>,
     home: StoreHome,
     retry_store: Option<StoreSpec>,
+    table: Option<TablePlace>,
+    stores: Vec<StoreSpec>,
     shared: Arc<Shared>,
     control: Sender<Control>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -85,8 +96,10 @@ pub(super) struct Shared {
     errors: Mutex<Vec<(i64, String)>>,
     wake: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
     pub(super) stopping: AtomicBool,
-    /// Partitions whose rows pull queries find here; `None` before the first assignment.
-    kept: Mutex<Option<BTreeSet<i32>>>,
+    /// What this server works on; `None` before the first assignment.
+    held: Mutex<Option<Held>>,
+    /// Partitions that are copied, and by how many records each is behind.
+    standbys: Mutex<BTreeMap<i32, i64>>,
     /// How often other revisions were asked for, and how many of those requests records have begun to meet.
     rebinds_asked: AtomicU64,
     rebinds_taken: AtomicU64,
@@ -107,9 +120,32 @@ impl RunnerHandle {
         self.shared.errors.lock().expect("no panic while holding the lock").clone()
     }
 
-    /// Partitions of the table whose rows are kept up to date by this server; `None` while that is not known yet.
-    pub fn kept_partitions(&self) -> Option<BTreeSet<i32>> {
-        self.shared.kept.lock().expect("no panic while holding the lock").clone()
+    /// What of the query this server works on; `None` while that is not known yet.
+    pub fn held(&self) -> Option<Held> {
+        self.shared.held.lock().expect("no panic while holding the lock").clone()
+    }
+
+    /// Where the rows of the query's table lie, if it keeps any.
+    pub fn table(&self) -> Option<&TablePlace> {
+        self.table.as_ref()
+    }
+
+    /// Partitions whose stores this server copies, and by how many records each is behind at most.
+    pub fn standbys(&self) -> BTreeMap<i32, i64> {
+        self.shared.standbys.lock().expect("no panic while holding the lock").clone()
+    }
+
+    /// The topics that hold the stores' own keys and values.
+    pub fn changelogs(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.stores.iter().filter_map(|store| match &store.changelog {
+            Changelog::Internal(topic) => Some(topic),
+            Changelog::Topic(_) => None,
+        })
+    }
+
+    /// All stores of the query.
+    pub fn stores(&self) -> &[StoreSpec] {
+        &self.stores
     }
 
     pub fn pause(&self) {
@@ -137,6 +173,11 @@ impl RunnerHandle {
             self.tell(Control::Release(group.map(<[u8]>::to_vec)));
         }
         Ok(held)
+    }
+
+    /// Tells the query that a store of it was found damaged: it makes its stores anew.
+    pub fn report_damage(&self, message: String) {
+        self.tell(Control::Damaged(message));
     }
 
     /// Gives the query other plugin revisions, from its next commit on.
@@ -200,6 +241,7 @@ pub struct Work {
     pub(super) desks: BTreeMap<i32, Desk>,
     pub(super) fed: Fed,
     pub(super) assigned: BTreeMap<TopicPartition, Position>,
+    pub(super) standbys: Standbys,
     pub(super) output: TaskOutput,
     pub(super) dirty: bool,
     /// By the query's clock.
@@ -247,7 +289,8 @@ impl Runner {
             errors: Mutex::default(),
             wake: Mutex::default(),
             stopping: AtomicBool::new(false),
-            kept: Mutex::new(None),
+            held: Mutex::new(None),
+            standbys: Mutex::default(),
             rebinds_asked: AtomicU64::new(0),
             rebinds_taken: AtomicU64::new(0),
         });
@@ -255,6 +298,8 @@ impl Runner {
         let breaker = options.breaker.clone();
         let home = StoreHome { database: database.clone(), query_id: options.query_id.clone() };
         let retry_store = options.topology.retry_store().cloned();
+        let table = TablePlace::of(&options.topology);
+        let stores = options.topology.stores().to_vec();
         let runner = Runner {
             guard: Guard::new(&options.topology, &options.properties),
             bindings: options.bindings.clone(),
@@ -268,7 +313,8 @@ impl Runner {
             shared: shared.clone(),
             control,
         };
-        (runner, RunnerHandle { statistics, breaker, home, retry_store, shared, control: sender, thread: Mutex::new(None) })
+        let thread = Mutex::new(None);
+        (runner, RunnerHandle { statistics, breaker, home, retry_store, table, stores, shared, control: sender, thread })
     }
 
     /// Works until stopped; failures are waited out with a growing pause.
@@ -291,6 +337,11 @@ impl Runner {
                 self.paused = true;
                 self.note_reason(self.options.breaker.reason().unwrap_or_default());
             }
+            if let (Failure::Damaged(_), LogKind::Kafka) = (&failure, self.log.kind())
+                && let Err(failure) = self.discard_stores()
+            {
+                tracing::error!(query = %self.options.query_id, message = failure.message(), "damaged stores could not be thrown away");
+            }
             let waits_for_user = matches!(failure, Failure::Stop { .. });
             if if waits_for_user { self.wait_for_user() } else { self.wait_after_failure(pause) } {
                 return;
@@ -305,6 +356,7 @@ impl Runner {
         let fatal = match failure {
             Failure::Retry(_) => false,
             Failure::Doubtful(_) => failures >= DOUBTFUL_FAILURES_MAX,
+            Failure::Damaged(_) => self.log.kind() == LogKind::Embedded,
             Failure::Fatal(_) | Failure::Refused(_) | Failure::Record { .. } | Failure::Stop { .. } => true,
         };
         if fatal {
@@ -380,7 +432,7 @@ impl Runner {
                     guard.release(group);
                 }
             }
-            Control::Stop => {}
+            Control::Damaged(_) | Control::Stop => {}
         }
     }
 
@@ -426,6 +478,7 @@ impl Runner {
             desks: BTreeMap::new(),
             fed: Fed::default(),
             assigned: BTreeMap::new(),
+            standbys: Standbys::default(),
             output: TaskOutput::default(),
             dirty: false,
             last_commit: self.options.clock.elapsed(),
@@ -453,7 +506,10 @@ impl Runner {
             self.options.commit_interval.saturating_sub(self.since_commit(work))
         };
         let mut events = std::mem::take(&mut work.events);
-        let timeout = self.poll_timeout(work, timeout);
+        let mut timeout = self.poll_timeout(work, timeout);
+        if work.standbys.is_active() {
+            timeout = timeout.min(STANDBY_POLL);
+        }
         work.worker.poll(&mut events, BATCH_RECORDS_MAX, timeout)?;
         let mut idle = true;
         let mut coming = events.drain(..);
@@ -472,6 +528,7 @@ impl Runner {
         drop(coming);
         work.events = events;
         self.run_policy(work)?;
+        self.follow_standbys(work);
         if self.options.breaker.is_open() && !self.paused {
             self.trip(work)?;
         }
@@ -518,6 +575,7 @@ impl Runner {
                 Control::Pause => self.options.breaker.close(),
                 Control::Resume => {}
                 Control::Release(_) => self.note_control(control),
+                Control::Damaged(message) => return Err(Failure::Damaged(message)),
                 Control::Rebind(bindings) => {
                     self.commit(work)?;
                     self.bindings = bindings;
@@ -605,10 +663,20 @@ impl Runner {
     }
 
     /// After an assignment: what was revoked may come back at once, and is as good as it was until then.
-    fn show_kept(&self, work: &Work) {
+    fn show_held(&self, work: &Work) {
         let part = self.options.topology.stores().iter().find(|s| *s.name == *RESULT_STORE).map(|s| s.part);
-        let kept = work.tasks.keys().filter(|(of, _)| Some(*of) == part).map(|(_, partition)| *partition).collect();
-        *self.shared.kept.lock().expect("no panic while holding the lock") = Some(kept);
+        let table = work.tasks.keys().filter(|(of, _)| Some(*of) == part).map(|(_, partition)| *partition).collect();
+        let inputs = work.assigned.keys().cloned().collect();
+        *self.shared.held.lock().expect("no panic while holding the lock") = Some(Held { inputs, table });
+    }
+
+    /// What is copied now, for others to see.
+    pub(super) fn show_standbys(&self, lags: BTreeMap<i32, i64>) {
+        *self.shared.standbys.lock().expect("no panic while holding the lock") = lags;
+    }
+
+    fn leave_standbys(&self, partitions: &BTreeSet<i32>) {
+        self.shared.standbys.lock().expect("no panic while holding the lock").retain(|p, _| !partitions.contains(p));
     }
 
     fn show_boundaries(&self, place: &TopicPartition, position: &Position) {
@@ -634,6 +702,8 @@ impl Runner {
             }
         }
         self.take_revisions(work);
+        work.standbys.leave(&partitions);
+        self.leave_standbys(&partitions);
         for (part, partition) in starting {
             // Also where a task is there already: after an abort its partitions begin again at what is committed.
             work.tasks.insert((part, partition), self.restored_task(part, partition, &work.assigned)?);
@@ -644,7 +714,7 @@ impl Runner {
             work.worker.pause(&all)?;
         }
         self.note_revisions_taken(work);
-        self.show_kept(work);
+        self.show_held(work);
         Ok(())
     }
 

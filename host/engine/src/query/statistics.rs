@@ -1,8 +1,8 @@
 //! What a query has done: counted by its thread, read by statements and `/metrics`.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::PolicyStatistics;
@@ -21,10 +21,33 @@ pub struct QueryStatistics {
     pub last_error_ms: AtomicI64,
     pub policy: PolicyStatistics,
     partitions: Mutex<BTreeMap<i32, StagePartition>>,
+    restores: Mutex<BTreeMap<(Arc<str>, i32), RestoreProgress>>,
     started: std::sync::OnceLock<Instant>,
 }
 
+/// How far a store's partition has been read again from its changelog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RestoreProgress {
+    /// Records applied since the server's start.
+    pub restored: u64,
+    /// Offsets still to be read, at most so many records; 0 when it is done.
+    pub remaining: u64,
+}
+
 impl QueryStatistics {
+    /// So many more records of a store's partition were restored, and so many offsets are left.
+    pub fn restoring(&self, store: &Arc<str>, partition: i32, restored: usize, remaining: i64) {
+        let mut restores = self.restores.lock().expect("no panic while holding the lock");
+        let progress = restores.entry((store.clone(), partition)).or_default();
+        progress.restored += restored as u64;
+        progress.remaining = remaining.max(0) as u64;
+    }
+
+    /// What was or is being restored, by store and partition.
+    pub fn restores(&self) -> BTreeMap<(Arc<str>, i32), RestoreProgress> {
+        self.restores.lock().expect("no panic while holding the lock").clone()
+    }
+
     /// One call of a guest.
     pub fn guest_time(&self, partition: i32, time: Duration, records: usize, errors: usize) {
         let mut partitions = self.partitions.lock().expect("no panic while holding the lock");

@@ -39,6 +39,10 @@ impl std::error::Error for ConfigError {}
 pub struct Settings {
     /// Addresses to listen on, at least one.
     pub listeners: Vec<SocketAddr>,
+    /// `ksql.internal.listener`: a further address, for the other servers of the cluster alone.
+    pub internal_listener: Option<SocketAddr>,
+    /// `ksql.advertised.listener`: `host:port` at which other servers reach this one.
+    pub advertised: Option<String>,
     /// `ksql.service.id`.
     pub service_id: String,
     /// `ksql.streams.state.dir`.
@@ -64,6 +68,17 @@ pub fn resolve(gathered: Gathered, home: Option<&str>, state_home: Option<&str>)
     let Gathered { mut properties, notes } = gathered;
     let text = |name: &str| properties.get(name).map(|v| v.trim()).filter(|v| !v.is_empty());
     let listeners = parse_listeners(text("listeners").unwrap_or(DEFAULT_LISTENER))?;
+    let internal_listener = match text("ksql.internal.listener") {
+        None => None,
+        Some(given) => {
+            let found = parse_addresses("ksql.internal.listener", given)?;
+            let [address] = found.as_slice() else {
+                return Err(ConfigError::new(format!("ksql.internal.listener={given}: give one address")));
+            };
+            Some(*address).filter(|address| !listeners.contains(address))
+        }
+    };
+    let advertised = text("ksql.advertised.listener").map(advertised_place).transpose()?;
     let service_id = text("ksql.service.id").unwrap_or(DEFAULT_SERVICE_ID).to_owned();
     if !service_id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
         return Err(ConfigError::new(format!(
@@ -105,7 +120,19 @@ pub fn resolve(gathered: Gathered, home: Option<&str>, state_home: Option<&str>)
     }
     properties.insert("ksql.service.id".into(), service_id.clone());
     properties.insert("ksql.streams.state.dir".into(), state_dir.display().to_string());
-    Ok(Settings { listeners, service_id, state_dir, kafka, durability, retention_ms, limits, properties, notes })
+    Ok(Settings {
+        listeners,
+        internal_listener,
+        advertised,
+        service_id,
+        state_dir,
+        kafka,
+        durability,
+        retention_ms,
+        limits,
+        properties,
+        notes,
+    })
 }
 
 fn default_state_dir(service_id: &str, home: Option<&str>, state_home: Option<&str>) -> Result<PathBuf, ConfigError> {
@@ -121,28 +148,50 @@ fn default_state_dir(service_id: &str, home: Option<&str>, state_home: Option<&s
 }
 
 fn parse_listeners(text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
+    let addresses = parse_addresses("listeners", text)?;
+    match addresses.is_empty() {
+        true => Err(ConfigError::new(format!("listeners is empty; write it as {DEFAULT_LISTENER}"))),
+        false => Ok(addresses),
+    }
+}
+
+fn parse_addresses(setting: &str, text: &str) -> Result<Vec<SocketAddr>, ConfigError> {
     let mut addresses = Vec::new();
     for listener in text.split(',').map(str::trim).filter(|l| !l.is_empty()) {
-        let bad = |why: &str| ConfigError::new(format!("listeners={listener}: {why}; write it as {DEFAULT_LISTENER}"));
-        let place = match listener.split_once("://") {
-            Some(("http", place)) => place.trim_end_matches('/'),
-            Some(("https", _)) => return Err(bad("TLS is not spoken here: put a proxy in front that does")),
-            Some(_) => return Err(bad("its protocol is not http")),
-            None => return Err(bad("its protocol is missing")),
-        };
-        let place = if place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
-            place.to_owned()
-        } else {
-            return Err(bad("its port is missing"));
-        };
-        let found = place.to_socket_addrs().map_err(|e| bad(&format!("no such address: {e}")))?;
+        let place = place_of(setting, listener)?;
+        let found = place.to_socket_addrs().map_err(|e| {
+            ConfigError::new(format!("{setting}={listener}: no such address: {e}; write it as {DEFAULT_LISTENER}"))
+        })?;
         // A name such as localhost may mean several addresses; its first is the one clients try first.
         addresses.extend(found.take(1));
     }
-    if addresses.is_empty() {
-        return Err(ConfigError::new(format!("listeners is empty; write it as {DEFAULT_LISTENER}")));
-    }
     Ok(addresses)
+}
+
+/// `host:port` of a URL.
+fn place_of<'a>(setting: &str, url: &'a str) -> Result<&'a str, ConfigError> {
+    let bad = |why: &str| ConfigError::new(format!("{setting}={url}: {why}; write it as {DEFAULT_LISTENER}"));
+    let place = match url.split_once("://") {
+        Some(("http", place)) => place.trim_end_matches('/'),
+        Some(("https", _)) => return Err(bad("TLS is not spoken here: put a proxy in front that does")),
+        Some(_) => return Err(bad("its protocol is not http")),
+        None => return Err(bad("its protocol is missing")),
+    };
+    match place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        true => Ok(place),
+        false => Err(bad("its port is missing")),
+    }
+}
+
+/// Where others are told to go; the name need mean nothing on this computer.
+fn advertised_place(url: &str) -> Result<String, ConfigError> {
+    let place = place_of("ksql.advertised.listener", url)?;
+    if place.starts_with("0.0.0.0:") || place.starts_with("[::]:") {
+        return Err(ConfigError::new(format!(
+            "ksql.advertised.listener={url}: that is every address of a computer; give the one at which other servers reach this one"
+        )));
+    }
+    Ok(place.to_owned())
 }
 
 /// Beginnings of the names of settings that every Kafka client takes.
@@ -196,6 +245,10 @@ mod tests {
             ("listeners", "127.0.0.1:8088", "protocol"),
             ("listeners", "http://127.0.0.1", "port"),
             ("listeners", "ftp://127.0.0.1:1", "protocol"),
+            ("ksql.internal.listener", "127.0.0.1:8089", "protocol"),
+            ("ksql.internal.listener", "http://127.0.0.1:1,http://127.0.0.1:2", "one address"),
+            ("ksql.advertised.listener", "http://shop", "port"),
+            ("ksql.advertised.listener", "http://0.0.0.0:8088", "every address"),
             ("ksql.service.id", "a b", "letters"),
             ("calzone.embedded.log.durability", "maybe", "buffered"),
             ("calzone.embedded.log.retention.ms", "0", "-1"),
@@ -227,5 +280,16 @@ mod tests {
     fn several_listeners() {
         let settings = settings(&[("listeners", "http://127.0.0.1:1, http://[::1]:2/")]).unwrap();
         assert_eq!(settings.listeners, ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()]);
+        assert_eq!((settings.internal_listener, settings.advertised), (None, None));
+    }
+
+    #[test]
+    fn servers_have_an_address_for_each_other() {
+        let pairs = [("ksql.internal.listener", "http://127.0.0.1:9"), ("ksql.advertised.listener", "http://no.such.host:7/")];
+        let resolved = settings(&pairs).unwrap();
+        assert_eq!(resolved.internal_listener, Some("127.0.0.1:9".parse().unwrap()));
+        assert_eq!(resolved.advertised.as_deref(), Some("no.such.host:7"));
+        // The same address serves both.
+        assert_eq!(settings(&[("ksql.internal.listener", "http://127.0.0.1:8088")]).unwrap().internal_listener, None);
     }
 }

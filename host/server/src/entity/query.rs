@@ -1,6 +1,6 @@
 //! Queries.
 
-use calzone_engine::answer::{QueryDescription, QueryKind, QueryState, QuerySummary};
+use calzone_engine::answer::{QueryDescription, QueryKind, QueryState, QuerySummary, StoreRestore};
 use serde_json::{Value, json};
 
 use super::{Names, schema, source};
@@ -21,6 +21,17 @@ fn kind_name(kind: QueryKind) -> &'static str {
     }
 }
 
+/// Fields that ksqlDB does not have, where there is something to say.
+fn add_ours(query: &QuerySummary, value: &mut Value) {
+    if let Some(reason) = &query.reason {
+        value["pausedBecause"] = reason.as_str().into();
+    }
+    if !query.restoring.is_empty() {
+        let restore = |r: &StoreRestore| json!({ "store": r.store, "partition": r.partition, "restored": r.restored, "remaining": r.remaining });
+        value["restoring"] = query.restoring.iter().map(restore).collect();
+    }
+}
+
 /// SHOW QUERIES.
 pub fn summary(query: &QuerySummary) -> Value {
     let state = state_name(query.state);
@@ -33,9 +44,7 @@ pub fn summary(query: &QuerySummary) -> Value {
         "queryType": kind_name(query.kind),
         "state": state,
     });
-    if let Some(reason) = &query.reason {
-        value["pausedBecause"] = reason.as_str().into();
-    }
+    add_ours(query, &mut value);
     value
 }
 
@@ -75,8 +84,6 @@ pub fn description(described: &QueryDescription, names: &Names<'_>) -> Value {
         "consumerGroupId": group,
         "state": state,
     });
-    if let Some(reason) = &query.reason {
-        value["pausedBecause"] = reason.as_str().into();
-    }
+    add_ours(query, &mut value);
     value
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use calzone_engine::Session;
 use serde_json::Value;
 
 use super::accept::{Offer, choose};
@@ -24,12 +25,14 @@ pub async fn ksql(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn run(app: &App, http: Request) -> Result<Response, Failure> {
+    let authorization = request::authorization(http.headers());
     let body = request::read_object(http.into_body()).await?;
     if app.is_terminated() {
         return Err(Failure::generic(50304, "this cluster was terminated by POST /ksql/terminate"));
     }
     let text = request::text(&body, "ksql")?.unwrap_or_default().to_owned();
     let session = request::session(&body, "streamsProperties").map_err(|failure| failure.blaming(&text))?;
+    let session = Session { authorization, ..session };
     let names = super::names(app);
     let answers = app.blocking(move |engine| engine.execute(&text, &session)).await.map_err(|e| Failure::of(&e, &names))?;
     let entities: Vec<Value> = answers.iter().map(|a| crate::entity::entity(a, &names)).collect();

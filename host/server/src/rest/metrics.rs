@@ -8,7 +8,7 @@ use axum::response::Response;
 use calzone_engine::Metrics;
 use calzone_engine::answer::QueryState;
 use calzone_engine::endpoints::{BUCKET_MILLIS, EndpointMetrics};
-use calzone_engine::query::WaitingRecords;
+use calzone_engine::query::{RestoreProgress, WaitingRecords};
 
 use crate::app::App;
 use crate::error::Failure;
@@ -84,9 +84,36 @@ fn render(metrics: &Metrics, process: &Process, service_id: &str) -> String {
         let samples = metrics.queries.iter().map(|q| (labels(q), value(q)));
         family(&mut out, name, "counter", help, samples);
     }
+    stores(&mut out, metrics);
     policies(&mut out, metrics);
     endpoints(&metrics.endpoints, &mut out);
     out
+}
+
+/// Stores that are read again from changelogs, and copies of those of other servers.
+fn stores(out: &mut String, metrics: &Metrics) {
+    let families: [(&str, &str, &str, fn(&RestoreProgress) -> u64); 2] = [
+        ("calzone_store_restored_records_total", "counter", "Records of a store read again from its changelog.", |p| p.restored),
+        ("calzone_store_restore_remaining", "gauge", "Offsets of a store's changelog still to be read.", |p| p.remaining),
+    ];
+    for (name, kind, help, value) in families {
+        let samples = metrics.queries.iter().flat_map(|query| {
+            query.restores.iter().map(move |((store, partition), progress)| {
+                let (query, store) = (escape(&query.id), escape(store));
+                let labels = format!("{{ksql_query=\"{query}\",store=\"{store}\",partition=\"{partition}\"}}");
+                (labels, value(progress) as f64)
+            })
+        });
+        family(out, name, kind, help, samples);
+    }
+    let samples = metrics.queries.iter().flat_map(|query| {
+        query
+            .standbys
+            .iter()
+            .map(|(partition, lag)| (format!("{{ksql_query=\"{}\",partition=\"{partition}\"}}", escape(&query.id)), *lag as f64))
+    });
+    let help = "Records that this server's copy of another server's partition is behind.";
+    family(out, "calzone_standby_lag_records", "gauge", help, samples);
 }
 
 /// What error policies have done.
@@ -186,6 +213,8 @@ mod tests {
                 decisions: vec![(Counted { policy: "P".into(), class: "plugin".into(), action: "retry", topic: "s".into() }, 6)],
                 waiting: [(0, WaitingRecords { records: 8, locked_groups: 9 })].into(),
             },
+            restores: [(("result".into(), 1), RestoreProgress { restored: 11, remaining: 12 })].into(),
+            standbys: [(2, 13)].into(),
         };
         let mut endpoint =
             EndpointMetrics { name: "E".into(), plugin: "p".into(), requests: 3, micros: 1500, ..Default::default() };
@@ -199,6 +228,9 @@ mod tests {
             "calzone_error_policy_decisions_total{ksql_query=\"CSAS_A\\\"_1\",policy=\"P\",class=\"plugin\",action=\"retry\",topic=\"s\"} 6",
             "calzone_error_policy_waiting_records{ksql_query=\"CSAS_A\\\"_1\",partition=\"0\"} 8",
             "calzone_error_policy_locked_groups{ksql_query=\"CSAS_A\\\"_1\",partition=\"0\"} 9",
+            "calzone_store_restored_records_total{ksql_query=\"CSAS_A\\\"_1\",store=\"result\",partition=\"1\"} 11",
+            "calzone_store_restore_remaining{ksql_query=\"CSAS_A\\\"_1\",store=\"result\",partition=\"1\"} 12",
+            "calzone_standby_lag_records{ksql_query=\"CSAS_A\\\"_1\",partition=\"2\"} 13",
             "calzone_endpoint_requests_total{endpoint=\"E\",plugin=\"p\"} 3",
             "calzone_endpoint_request_seconds_bucket{endpoint=\"E\",plugin=\"p\",le=\"0.002\"} 2",
             "calzone_endpoint_request_seconds_bucket{endpoint=\"E\",plugin=\"p\",le=\"0.005\"} 3",

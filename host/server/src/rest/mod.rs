@@ -33,9 +33,26 @@ use serde_json::Value;
 use crate::app::App;
 use crate::entity::Names;
 
+/// Who may use an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Clients, while other servers have an address of their own.
+    Clients,
+    /// Clients and other servers of the cluster.
+    All,
+}
+
 /// All routes.
-pub fn router(app: App) -> Router {
-    Router::new()
+pub fn router(app: App, audience: Audience) -> Router {
+    let routes = Router::new();
+    let routes = match audience {
+        Audience::Clients => routes,
+        Audience::All => routes
+            .route("/heartbeat", post(cluster_status::heartbeat))
+            .route("/lag", post(cluster_status::lag))
+            .route("/internal/{what}", post(cluster_status::internal)),
+    };
+    routes
         .route("/", get(info::redirect))
         .route("/info", get(info::info))
         .route("/healthcheck", get(healthcheck::healthcheck))

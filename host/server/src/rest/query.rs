@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use calzone_engine::{Rows, StatementError};
+use calzone_engine::{Rows, Session, StatementError};
 use calzone_sql::ast::{Relation, Statement};
 
 use super::accept::{Offer, choose};
@@ -29,9 +29,10 @@ pub async fn query(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn run(app: &App, http: Request, format: RowFormat) -> Result<Response, Failure> {
+    let authorization = request::authorization(http.headers());
     let body = request::read_object(http.into_body()).await?;
     let text = request::text(&body, "ksql")?.unwrap_or_default().to_owned();
-    let session = request::session(&body, "streamsProperties")?;
+    let session = Session { authorization, ..request::session(&body, "streamsProperties")? };
     let names = super::names(app);
     let (sent, variables) = (text.clone(), session.variables.clone());
     let rows = app

@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use calzone_engine::ErrorKind;
+use calzone_engine::{ErrorKind, Session};
 
 use super::accept::{Offer, choose};
 use super::request;
@@ -26,11 +26,12 @@ pub async fn query_stream(State(app): State<App>, request: Request) -> Response 
 }
 
 async fn run(app: &App, http: Request, format: RowFormat) -> Result<Response, Failure> {
+    let authorization = request::authorization(http.headers());
     let body = request::read_object(http.into_body()).await?;
     let text =
         request::text(&body, "sql")?.ok_or_else(|| Failure::bad_request("the field 'sql' is missing: it holds the SELECT"))?;
     let text = text.to_owned();
-    let session = request::session(&body, "properties")?;
+    let session = Session { authorization, ..request::session(&body, "properties")? };
     let names = super::names(app);
     let rows = app.blocking(move |engine| engine.query(&text, &session)).await.map_err(|e| match e.kind {
         // Only the statement can be to blame here, for example for a topic that is not there.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
 use bytes::{Bytes, BytesMut};
 use calzone_engine::Session;
 use calzone_engine::properties::{PropertyFault, validate_override};
@@ -80,6 +82,7 @@ pub fn session(object: &Map<String, Value>, properties: &str) -> Result<Session,
         properties: settings(object, properties)?,
         variables: texts(object, "sessionVariables")?,
         after_sequence_number: None,
+        authorization: None,
     };
     match object.get("commandSequenceNumber") {
         None | Some(Value::Null) => {}
@@ -92,6 +95,11 @@ pub fn session(object: &Map<String, Value>, properties: &str) -> Result<Session,
         },
     }
     Ok(session)
+}
+
+/// The credentials of a request, for servers that this one asks on its behalf.
+pub fn authorization(headers: &HeaderMap) -> Option<String> {
+    headers.get(AUTHORIZATION)?.to_str().ok().map(str::to_owned)
 }
 
 /// Settings that a client may send, under the names it sent them.

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use arrow_array::ArrayRef;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use calzone_engine::{PrintLine, QueryEnd, RowEvent, Rows};
+use calzone_engine::{PrintLine, QueryEnd, RowEvent, Rows, Session};
 use calzone_formats::json::write_api_cell;
 use calzone_types::Schema;
 use serde_json::{Value, json};
@@ -24,10 +25,12 @@ const REASON_BYTES_MAX: usize = 123;
 pub async fn ws_query(
     State(app): State<App>,
     Query(parameters): Query<HashMap<String, String>>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    let authorization = request::authorization(&headers);
     upgrade.on_upgrade(move |mut socket| async move {
-        let (code, text) = match send_rows(&app, &parameters, &mut socket).await {
+        let (code, text) = match send_rows(&app, &parameters, authorization, &mut socket).await {
             Ok(()) => (CLOSE_NORMAL, "done".to_owned()),
             Err(Some(message)) => (CLOSE_UNSUPPORTED, message),
             // The client has left.
@@ -49,7 +52,12 @@ async fn send(socket: &mut WebSocket, text: String) -> Ended {
     socket.send(Message::Text(text.into())).await.map_err(|_| None)
 }
 
-async fn send_rows(app: &App, parameters: &HashMap<String, String>, socket: &mut WebSocket) -> Ended {
+async fn send_rows(
+    app: &App,
+    parameters: &HashMap<String, String>,
+    authorization: Option<String>,
+    socket: &mut WebSocket,
+) -> Ended {
     let request = parameters.get("request").ok_or_else(|| Some("the query parameter 'request' is missing".to_owned()))?;
     let body: Value =
         serde_json::from_str(request).map_err(|e| Some(format!("the query parameter 'request' is not JSON: {e}")))?;
@@ -57,6 +65,7 @@ async fn send_rows(app: &App, parameters: &HashMap<String, String>, socket: &mut
     let failed = |f: crate::error::Failure| Some(f.body["message"].as_str().unwrap_or_default().to_owned());
     let text = request::text(body, "ksql").map_err(failed)?.unwrap_or_default().to_owned();
     let session = request::session(body, "streamsProperties").map_err(failed)?;
+    let session = Session { authorization, ..session };
     match app.blocking(move |engine| engine.query(&text, &session)).await.map_err(|e| Some(e.message))? {
         Rows::Pull(pull) => {
             send(socket, header(&pull.schema)).await?;

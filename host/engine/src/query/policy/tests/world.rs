@@ -184,6 +184,7 @@ impl World {
             compiler: "false".into(),
             limits: Limits::default(),
             outbound: None,
+            cluster: None,
         };
         let processing_log = ProcessingLog::start(&log, &options).unwrap();
         let plan = QueryPlan { error_policy: Some(Arc::new(policy)), ..plan(query, &name("s")) };
@@ -242,6 +243,7 @@ impl World {
             breaker: Default::default(),
             paused: false,
             clock: self.clock.clone(),
+            standbys: None,
             properties: BTreeMap::new(),
         };
         let (log, database) = (self.log.clone(), self.database.clone());
