@@ -1,5 +1,6 @@
 //! `calzone server`: from settings to a running server, and back to nothing.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,6 +28,9 @@ const BLOCKING_THREADS_MAX: usize = 128;
 /// How long connections may take to end their answers when the server stops.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether the database still takes writes.
+const LOOK_AT_DATABASE: Duration = Duration::from_millis(500);
+
 /// How long the engine may take to stop before the process ends anyway.
 const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -44,7 +48,11 @@ pub fn run(arguments: &ServerArguments) -> ExitCode {
             let result = runtime.block_on(serve(arguments));
             // Threads that still wait for the engine must not keep the process.
             runtime.shutdown_background();
-            result
+            match result {
+                Ok(End::Restart) => Err(restart()),
+                Ok(End::Stopped) => Ok(()),
+                Err(message) => Err(message),
+            }
         }
         Err(e) => Err(format!("cannot start threads: {e}")),
     };
@@ -57,7 +65,48 @@ pub fn run(arguments: &ServerArguments) -> ExitCode {
     }
 }
 
-async fn serve(arguments: &ServerArguments) -> Result<(), String> {
+/// Why the server ends.
+enum End {
+    Stopped,
+    /// Its database must be opened anew.
+    Restart,
+}
+
+/// Puts a new server in the place of this one; gives why that is not possible.
+fn restart() -> String {
+    use std::os::unix::process::CommandExt;
+    match std::env::current_exe() {
+        Ok(program) => {
+            let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+            format!("cannot start again: {error}")
+        }
+        Err(error) => format!("cannot start again, the program's own file is not found: {error}"),
+    }
+}
+
+/// Returns when the database takes no more writes, because one of them failed, and there is room on the disk for those of a
+/// server that opens it anew. All that was acknowledged is in it.
+async fn failed_for_good(database: &Database) {
+    let mut tick = tokio::time::interval(LOOK_AT_DATABASE);
+    let mut has_told = false;
+    loop {
+        tick.tick().await;
+        if !database.has_failed() {
+            continue;
+        }
+        if !std::mem::replace(&mut has_told, true) {
+            tracing::error!(
+                directory = %database.path().display(),
+                "the data directory takes no more writes since one of them failed (a full disk?): the server starts again once there is room"
+            );
+        }
+        if database.look_for_room().is_ok() {
+            return;
+        }
+    }
+}
+
+async fn serve(arguments: &ServerArguments) -> Result<End, String> {
     let gathered =
         config::gather(arguments.properties_file.as_deref(), std::env::vars(), &arguments.settings).map_err(|e| e.to_string())?;
     let (home, state_home) = (std::env::var("HOME").ok(), std::env::var("XDG_STATE_HOME").ok());
@@ -76,21 +125,31 @@ async fn serve(arguments: &ServerArguments) -> Result<(), String> {
         started = tokio::task::spawn_blocking(move || start_engine(&for_start, runtime)) => started,
         signal = signals::stop_requested() => {
             tracing::info!(signal, "stopped while starting");
-            return Ok(());
+            return Ok(End::Stopped);
         }
     };
-    let engine = started.map_err(|_| "the start ended by a fault of the server itself".to_owned())??;
+    let (engine, database) = started.map_err(|_| "the start ended by a fault of the server itself".to_owned())??;
     let host = addresses.first().map_or_else(String::new, SocketAddr::to_string);
     let app = App::new(engine.clone(), host, settings.limits.module_bytes);
-    eprintln!("{}", banner::banner(&settings, &addresses, app.cluster_id()));
+    let banner = banner::banner(&settings, &addresses, app.cluster_id());
+    // Where it cannot be shown, the server runs all the same.
+    let _ = writeln!(std::io::stderr(), "{banner}");
     tracing::info!(url = %format!("http://{}", app.host()), state_dir = %settings.state_dir.display(), "ready");
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let service = rest::router(app.clone());
     let mut accepting: Vec<_> =
         listeners.into_iter().map(|l| tokio::spawn(listen::accept(l, service.clone(), Paths::Rest, stopped.clone()))).collect();
     accepting.push(tokio::spawn(listen::follow_endpoints(app, stopped)));
-    let signal = signals::stop_requested().await;
-    tracing::info!(signal, "stopping");
+    let end = tokio::select! {
+        signal = signals::stop_requested() => {
+            tracing::info!(signal, "stopping");
+            End::Stopped
+        }
+        () = failed_for_good(&database) => {
+            tracing::warn!("starting again, as the data directory must be opened anew");
+            End::Restart
+        }
+    };
     let _ = stop.send(true);
     // Push queries end, which ends the answers that connections still send.
     let stopping = tokio::task::spawn_blocking(move || engine.shutdown());
@@ -100,7 +159,7 @@ async fn serve(arguments: &ServerArguments) -> Result<(), String> {
     for task in accepting {
         let _ = tokio::time::timeout(DRAIN_TIME, task).await;
     }
-    Ok(())
+    Ok(end)
 }
 
 async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
@@ -114,9 +173,10 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
     Ok(listeners)
 }
 
-fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle) -> Result<Arc<Engine>, String> {
+fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle) -> Result<(Arc<Engine>, Database), String> {
     let path = settings.state_dir.join("data");
-    let database = Database::open(&path).map_err(|e| format!("cannot open the data directory: {e}"))?;
+    let limits = calzone_state::Settings { reserve_bytes: settings.reserve_bytes, ..calzone_state::Settings::default() };
+    let database = Database::open_with(&path, limits).map_err(|e| format!("cannot open the data directory: {e}"))?;
     let log: Arc<dyn Log> = match &settings.kafka {
         Some(client) => {
             Arc::new(KafkaLog::open(database.clone(), KafkaSettings { client: client.clone() }).map_err(|e| e.to_string())?)
@@ -136,5 +196,6 @@ fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle) -> Result<
         limits: settings.limits.clone(),
         outbound: Some(Arc::new(OutboundHttp::new(runtime))),
     };
-    Engine::start(options, log, database).map_err(|e| e.to_string())
+    let engine = Engine::start(options, log, database.clone()).map_err(|e| e.to_string())?;
+    Ok((engine, database))
 }

@@ -93,11 +93,10 @@ pub fn judge(world: &World) -> Result<(), String> {
         let output = read(&*log, &query.sink_topic)?;
         let verdict = match query.judged {
             Judged::Copy => copies(world, &input, &output, |row| row.number("N") % 5 != 0),
-            Judged::Stage => copies(world, &input, &output, |row| !fails(row.number("N")))
-                .and_then(|()| {
-                    let places = input.iter().map(|row| (row.id(), (row.partition, row.offset))).collect();
-                    revisions(world, query, INPUT, &places, &output)
-                }),
+            Judged::Stage => copies(world, &input, &output, |row| !fails(row.number("N"))).and_then(|()| {
+                let places = input.iter().map(|row| (row.id(), (row.partition, row.offset))).collect();
+                revisions(world, query, INPUT, &places, &output)
+            }),
             Judged::CountByGroup => {
                 let group = |row: &Record| row.value["G"].as_str().unwrap_or_default().as_bytes().to_vec();
                 counts(world, query, &output, input.iter().map(|row| (group(row), row.id())))

@@ -196,7 +196,9 @@ impl Fates<'_> {
                 (_, None) => Some(true),
                 (Judged::Tried, Some(n)) if fails(n) => Some(true),
                 (Judged::Tried, Some(_)) if self.world.had_outage => None,
-                (Judged::Tried, Some(n)) => Some(passing_failures(n) > 0 && self.first_action() == Some(PolicyAction::DeadLetter)),
+                (Judged::Tried, Some(n)) => {
+                    Some(passing_failures(n) > 0 && self.first_action() == Some(PolicyAction::DeadLetter))
+                }
                 (Judged::Written, Some(n)) => Some(n % 11 == 3 || n % 13 == 4),
                 _ => None,
             };

@@ -96,7 +96,8 @@ fn statements_with_policies(random: &mut Random) -> Vec<(String, Option<Judged>)
         (format!("CREATE ERROR POLICY patient AS RETRY WITH ({backoff});"), None),
         ("CREATE ERROR POLICY bury AS DEAD LETTER;".into(), None),
         (
-            "CREATE STAGE ordered FROM p INTO ordered_rows USING PLUGIN 'played' CONFIG (moody = 'true') ON ERROR orderly;".into(),
+            "CREATE STAGE ordered FROM p INTO ordered_rows USING PLUGIN 'played' CONFIG (moody = 'true') ON ERROR orderly;"
+                .into(),
             Some(Judged::Tried),
         ),
         (

@@ -292,6 +292,18 @@ impl Worker for SimulatedWorker {
         Ok(())
     }
 
+    fn flush(&mut self) -> Result<()> {
+        self.log.link.check()?;
+        if self.options.guarantee == Guarantee::ExactlyOnce {
+            return Ok(());
+        }
+        for (topic, records) in std::mem::take(&mut self.queued) {
+            let places = lock(&self.log.cluster).append(&topic, &records, None)?;
+            self.note_ends(&topic, &places);
+        }
+        self.refused.take().map_or(Ok(()), Err)
+    }
+
     fn uncommitted_bytes(&self) -> usize {
         self.uncommitted_bytes
     }

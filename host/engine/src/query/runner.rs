@@ -795,6 +795,11 @@ impl Runner {
                 });
             }
         }
+        if !changelogs.is_empty() {
+            // Without transactions a changelog must not say that something came of a record before that has arrived: after a
+            // crash, or when the log refuses it, it would be lost.
+            work.worker.flush().map_err(Failure::of_production)?;
+        }
         for (topic, records) in &changelogs {
             work.worker.send(topic, records)?;
         }

@@ -16,6 +16,9 @@ const DEFAULT_LISTENER: &str = "http://127.0.0.1:8088";
 
 const DEFAULT_SERVICE_ID: &str = "default_";
 
+/// About what the database holds in memory and has yet to write in another form.
+const RESERVE_BYTES: u64 = 128 << 20;
+
 /// Why the settings cannot be used: which, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
@@ -49,6 +52,8 @@ pub struct Settings {
     pub durability: Durability,
     /// How long topics of the embedded log keep records unless they say it themselves, milliseconds; `None`: for ever.
     pub retention_ms: Option<i64>,
+    /// Room on the disk of the state directory that is kept back, bytes.
+    pub reserve_bytes: u64,
     pub limits: Limits,
     /// Everything as it was given, for the engine and SHOW PROPERTIES.
     pub properties: BTreeMap<String, String>,
@@ -91,6 +96,13 @@ pub fn resolve(gathered: Gathered, home: Option<&str>, state_home: Option<&str>)
             ConfigError::new(message)
         })?),
     };
+    let reserve_bytes = match text("calzone.disk.reserve.bytes") {
+        None => RESERVE_BYTES,
+        Some(given) => given.parse().map_err(|_| {
+            let message = format!("calzone.disk.reserve.bytes={given}: give bytes, or 0 to write until the disk is full");
+            ConfigError::new(message)
+        })?,
+    };
     let kafka = text("bootstrap.servers").is_some().then(|| kafka_settings(&properties));
     let limits = limits::limits(&properties)?;
     for (name, value) in &properties {
@@ -105,7 +117,7 @@ pub fn resolve(gathered: Gathered, home: Option<&str>, state_home: Option<&str>)
     }
     properties.insert("ksql.service.id".into(), service_id.clone());
     properties.insert("ksql.streams.state.dir".into(), state_dir.display().to_string());
-    Ok(Settings { listeners, service_id, state_dir, kafka, durability, retention_ms, limits, properties, notes })
+    Ok(Settings { listeners, service_id, state_dir, kafka, durability, retention_ms, reserve_bytes, limits, properties, notes })
 }
 
 fn default_state_dir(service_id: &str, home: Option<&str>, state_home: Option<&str>) -> Result<PathBuf, ConfigError> {
@@ -198,6 +210,7 @@ mod tests {
             ("listeners", "ftp://127.0.0.1:1", "protocol"),
             ("ksql.service.id", "a b", "letters"),
             ("calzone.embedded.log.durability", "maybe", "buffered"),
+            ("calzone.disk.reserve.bytes", "much", "bytes"),
             ("calzone.embedded.log.retention.ms", "0", "-1"),
             ("calzone.embedded.log.retention.ms", "a week", "milliseconds"),
             ("calzone.plugin.batch.ms", "-1", "whole number"),

@@ -107,10 +107,7 @@ fn records_for_a_topic_that_is_gone_are_decided_about() {
     world.send(&[("1", "a"), ("2", "b"), ("3", "c")]);
     let mut query = world.start();
     query.settle().unwrap();
-    assert_eq!(
-        dead(&world, "calzone.errors.class"),
-        pairs(&[("0", "production"), ("1", "expression"), ("2", "production")])
-    );
+    assert_eq!(dead(&world, "calzone.errors.class"), pairs(&[("0", "production"), ("1", "expression"), ("2", "production")]));
     world.log.create_topic(&TopicSpec { name: "o".into(), partitions: 1, ..TopicSpec::default() }).unwrap();
     world.send(&[("1", "d")]);
     query.settle().unwrap();
@@ -128,7 +125,8 @@ fn a_batch_gives_what_its_records_give_one_by_one() {
     let key = |i: usize| format!("k{}", i % 29);
     let run = |action: &str, batch: usize| {
         let policy = format!("CREATE ERROR POLICY p AS {action} WITH (ATTEMPTS=2, {BACKOFF});");
-        let world = World::by_statements(if action == "DEAD LETTER" { "CREATE ERROR POLICY p AS DEAD LETTER;" } else { &policy }, QUERY);
+        let world =
+            World::by_statements(if action == "DEAD LETTER" { "CREATE ERROR POLICY p AS DEAD LETTER;" } else { &policy }, QUERY);
         // One in many fails: once, twice, or more often than it is tried.
         (0..RECORDS).step_by(97).for_each(|i| world.flaky.fail(&value(i), 1 + (i as u32 / 97) % 4));
         let rows: Vec<(String, String)> = (0..RECORDS).map(|i| (key(i), value(i))).collect();
@@ -152,7 +150,8 @@ fn a_batch_gives_what_its_records_give_one_by_one() {
             // They come when they are due.
             by_key.values_mut().for_each(|values| values.sort());
         }
-        let mut buried: Vec<String> = world.read("o-dead-letter").iter().map(|seen| seen.header("calzone.errors.offset")).collect();
+        let mut buried: Vec<String> =
+            world.read("o-dead-letter").iter().map(|seen| seen.header("calzone.errors.offset")).collect();
         buried.sort();
         (by_key, buried)
     };
@@ -176,7 +175,11 @@ fn dead_letters_have_the_headers_that_each_tool_reads() {
         (HeaderStyle::Spring, "kafka_dlt-", spring),
         (HeaderStyle::SmallRye, "dead-letter-", "exception-class-name reason cause topic partition offset"),
     ] {
-        let world = World::new(policy(PolicyAction::DeadLetter, None, PolicySettings { header_style: style, ..PolicySettings::default() }));
+        let world = World::new(policy(
+            PolicyAction::DeadLetter,
+            None,
+            PolicySettings { header_style: style, ..PolicySettings::default() },
+        ));
         world.flaky.fail("a", 1);
         world.send(&[("1", "a")]);
         world.start().settle().unwrap();

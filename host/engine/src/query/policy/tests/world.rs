@@ -252,8 +252,7 @@ impl World {
             topics.push(policy.retry_topic.to_string());
         }
         let plugin = PluginUse { name: "FLAKY".into(), plugin: "p".into(), item: "flaky".into() };
-        let binding =
-            || PluginBinding { revision: 1, since: 0, guest: Arc::new(self.flaky.clone()), grants: Grants::default() };
+        let binding = || PluginBinding { revision: 1, since: 0, guest: Arc::new(self.flaky.clone()), grants: Grants::default() };
         let bindings = self.plan.plugins.iter().cloned().chain([plugin]).map(|used| (used, binding())).collect();
         let options = RunnerOptions {
             query_id: "Q".into(),
