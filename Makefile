@@ -51,13 +51,15 @@ bench:           ## Measures against a hand-written loop and Kafka Streams (QUIC
 simulate:        ## Runs queries under SEEDS=200 seeds of crashes and faults (SEED=n: that one, with what happened)
 	@cargo build -q --workspace --locked --bin calzone-simulation && target/debug/calzone-simulation $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),200))
 
-torture:         ## Kills servers and brokers under load, KILLS=200 times on each log, and counts
+torture:         ## Kills servers and brokers under load, KILLS=200 times on each log, and counts (MINUTES=30: no kills, a long run)
 	@tests/setup/packages.sh build
+	@tests/setup/packages.sh guests
 	@tests/setup/packages.sh test
+	@plugins/build.sh
 	@cargo build --release --locked -p calzone-server
 	@python3 -m venv target/torture/venv
 	@target/torture/venv/bin/pip -q install --disable-pip-version-check -r tests/blackbox/requirements.txt
-	@target/torture/venv/bin/python tests/torture/torture.py --calzone target/release/calzone --kills $(or $(KILLS),200) $(TORTURE)
+	@target/torture/venv/bin/python tests/torture/torture.py --calzone target/release/calzone --kills $(or $(KILLS),200) $(if $(MINUTES),--minutes $(MINUTES)) $(TORTURE)
 
 lint:            ## Formatting, clippy and dependency rules
 	@cargo fmt --all --check

@@ -2,9 +2,11 @@
 """Kills servers and brokers under load, many times, and counts at the end.
 
     torture.py --calzone BINARY [--log embedded|kafka|both] [--kills 200] [--servers 1] [--seed N]
+    torture.py --calzone BINARY --minutes 30        no kills: half of full speed, a swap every 10 s (longrun.py)
 
 On Kafka three brokers are started (tests/kafka/kafka.sh, in a folder of its own, removed at the end); every fourth kill
 strikes one of them. Rows are numbered; at the end every acknowledged row must be there once, copied once and counted once.
+A stage that fails for some keys has an error policy: their rows must have come out in order or be dead letters, once.
 """
 import argparse
 import os
@@ -19,9 +21,16 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "blackbox"))
-from conftest import Server, wait_for  # noqa: E402
+from conftest import PLUGINS, Server, wait_for  # noqa: E402
 
 KEYS = 13
+
+# Rows that the stage declines twice, and for ever.
+FAILS = "CONFIG (fails = 'slow:2,dead:1000')"
+
+
+def key_of(n):
+    return "slow" if n % 499 == 0 else "dead" if n % 503 == 0 else f"k{n % KEYS}"
 
 
 class Producer(threading.Thread):
@@ -37,7 +46,7 @@ class Producer(threading.Thread):
             n, self.next = self.next, self.next + self.step
             server = random.choice(self.servers)
             try:
-                server.sql(f"INSERT INTO s (k, n) VALUES ('k{n % KEYS}', {n});")
+                server.sql(f"INSERT INTO s (k, n) VALUES ('{key_of(n)}', {n});")
                 self.acknowledged.add(n)
             except (OSError, AssertionError, ValueError):
                 self.unsure.add(n)
@@ -93,7 +102,27 @@ def rows(server, query):
     return sorted(map(tuple, server.rows(query)))
 
 
+def check_fates(server, written):
+    """Every row was charged or is a dead letter, once; rows of a key were charged in their order."""
+    fates = lambda: sorted(row[0] for source in ("charged", "dead") for row in server.rows(f"SELECT n FROM {source};"))
+    wait_for("every row was charged once or is a dead letter", lambda: fates() == written, 180)
+    buried = {row[0] for row in server.rows("SELECT n FROM dead;")}
+    assert buried == {n for n in written if key_of(n) == "dead"}, "others are buried than those that always fail"
+    in_order = lambda source: sorted(map(tuple, server.rows(f"SELECT ROWPARTITION AS p, ROWOFFSET AS o, n FROM {source};")))
+    came = {}
+    for _, _, n in in_order("s"):
+        came.setdefault(key_of(n), []).append(n)
+    left = {}
+    for _, _, n in in_order("charged"):
+        left.setdefault(key_of(n), []).append(n)
+    came.pop("dead", None)
+    assert left == came, "rows of a key were charged out of order"
+    wait_for("nothing is locked", lambda: not server.sql("SHOW LOCKS FOR charge;")[0]["locks"])
+    print(f"{len(came.get('slow', []))} rows were charged at the third attempt, {len(buried)} are dead letters", flush=True)
+
+
 def torture(log, binary, kills, server_count, directory):
+    with_policy = (PLUGINS / "charge.wasm").exists() and server_count == 1
     brokers, address = None, None
     if log == "kafka":
         brokers = Brokers(directory / "kafka")
@@ -117,11 +146,18 @@ def torture(log, binary, kills, server_count, directory):
                   "SELECT k, COUNT(*) AS c, SUM(n) AS total FROM copied GROUP BY k EMIT CHANGES;")
         first.sql(f"CREATE TABLE rests WITH (KAFKA_TOPIC='{service}rests'{replicas}) AS "
                   "SELECT n % 7 AS rest, COUNT(*) AS c FROM s GROUP BY n % 7 EMIT CHANGES;")
+        if with_policy:
+            first.upload("charge", "charge")
+            first.sql("CREATE ERROR POLICY careful AS RETRY IN ORDER WITH (ATTEMPTS=3, BACKOFF='FIXED', BACKOFF_INITIAL_MS=50);")
+            first.sql(f"CREATE STREAM payments (account VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='{service}s', VALUE_FORMAT='JSON');")
+            first.sql(f"CREATE STAGE charge FROM payments INTO charged WITH (KAFKA_TOPIC='{service}charged', VALUE_FORMAT='JSON'{replicas}) "
+                      f"USING PLUGIN 'charge' {FAILS} ON ERROR careful;")
+            first.sql(f"CREATE STREAM dead (k VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='{service}charged-dead-letter', VALUE_FORMAT='JSON');")
         producers = [Producer(servers, number, 3) for number in range(3)]
         for producer in producers:
             producer.start()
         for kill in range(kills):
-            time.sleep(random.uniform(0.1, 2.0))
+            time.sleep(random.uniform(0.05, 1.0))
             if brokers and kill % 4 == 3:
                 brokers.kill_one()
                 what = "broker"
@@ -153,14 +189,16 @@ def torture(log, binary, kills, server_count, directory):
         assert set(written) <= acknowledged | unsure
         by_key, by_rest = {}, {}
         for n in written:
-            count, total = by_key.get(f"k{n % KEYS}", (0, 0))
-            by_key[f"k{n % KEYS}"] = (count + 1, total + n)
+            count, total = by_key.get(key_of(n), (0, 0))
+            by_key[key_of(n)] = (count + 1, total + n)
             by_rest[n % 7] = by_rest.get(n % 7, 0) + 1
         wait_for("every row was copied once", lambda: [r[0] for r in rows(first, "SELECT n FROM copied;")] == written, 120)
         everywhere = lambda query: sorted({row for server in servers for row in rows(server, query)})
         expected = sorted((key, count, total) for key, (count, total) in by_key.items())
         wait_for("every row was counted once by key", lambda: everywhere("SELECT k, c, total FROM counts;") == expected, 120)
         wait_for("every row was counted once by rest", lambda: everywhere("SELECT rest, c FROM rests;") == sorted(by_rest.items()), 120)
+        if with_policy:
+            check_fates(first, written)
         for server in servers:
             errors = [line for line in server.log_text().splitlines() if "panicked" in line]
             assert not errors, errors[:3]
@@ -182,7 +220,11 @@ def main():
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--servers", type=int, default=1, help="servers that share the work; on Kafka only")
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--minutes", type=float, default=None, help="a long run without kills")
     arguments = parser.parse_args()
+    if arguments.minutes is not None:
+        import longrun
+        sys.exit(longrun.run(arguments.calzone, arguments.minutes))
     seed = arguments.seed if arguments.seed is not None else random.randrange(1 << 32)
     random.seed(seed)
     print(f"seed {seed}", flush=True)

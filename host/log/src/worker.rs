@@ -95,6 +95,15 @@ pub trait Worker: Send {
     /// Those that blame a record leave everything else queued as it was.
     fn send(&mut self, topic: &str, records: &RecordBatch) -> Result<()>;
 
+    /// At least once on Kafka: returns when the log has taken all that was sent. Elsewhere only the commit decides about that, and
+    /// nothing is waited for.
+    ///
+    /// # Errors
+    /// Those that blame a record: [`Worker::abort`] must follow.
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Bytes that were sent and wait for the commit: commit early rather than let this grow without bound.
     fn uncommitted_bytes(&self) -> usize;
 

@@ -12,5 +12,7 @@ pub fn start() {
         .with_writer(std::io::stderr)
         .with_ansi(is_terminal)
         .with_target(false)
+        // On a full disk a line is lost; telling that on the same stream would panic.
+        .log_internal_errors(false)
         .init();
 }

@@ -1,5 +1,6 @@
 //! `calzone server`: from settings to a running server, and back to nothing.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,6 +32,9 @@ const BLOCKING_THREADS_MAX: usize = 128;
 /// How long connections may take to end their answers when the server stops.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether the database still takes writes.
+const LOOK_AT_DATABASE: Duration = Duration::from_millis(500);
+
 /// How long the engine may take to stop before the process ends anyway.
 const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -48,7 +52,11 @@ pub fn run(arguments: &ServerArguments) -> ExitCode {
             let result = runtime.block_on(serve(arguments));
             // Threads that still wait for the engine must not keep the process.
             runtime.shutdown_background();
-            result
+            match result {
+                Ok(End::Restart) => Err(restart()),
+                Ok(End::Stopped) => Ok(()),
+                Err(message) => Err(message),
+            }
         }
         Err(e) => Err(format!("cannot start threads: {e}")),
     };
@@ -61,7 +69,48 @@ pub fn run(arguments: &ServerArguments) -> ExitCode {
     }
 }
 
-async fn serve(arguments: &ServerArguments) -> Result<(), String> {
+/// Why the server ends.
+enum End {
+    Stopped,
+    /// Its database must be opened anew.
+    Restart,
+}
+
+/// Puts a new server in the place of this one; gives why that is not possible.
+fn restart() -> String {
+    use std::os::unix::process::CommandExt;
+    match std::env::current_exe() {
+        Ok(program) => {
+            let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+            format!("cannot start again: {error}")
+        }
+        Err(error) => format!("cannot start again, the program's own file is not found: {error}"),
+    }
+}
+
+/// Returns when the database takes no more writes, because one of them failed, and there is room on the disk for those of a
+/// server that opens it anew. All that was acknowledged is in it.
+async fn failed_for_good(database: &Database) {
+    let mut tick = tokio::time::interval(LOOK_AT_DATABASE);
+    let mut has_told = false;
+    loop {
+        tick.tick().await;
+        if !database.has_failed() {
+            continue;
+        }
+        if !std::mem::replace(&mut has_told, true) {
+            tracing::error!(
+                directory = %database.path().display(),
+                "the data directory takes no more writes since one of them failed (a full disk?): the server starts again once there is room"
+            );
+        }
+        if database.look_for_room().is_ok() {
+            return;
+        }
+    }
+}
+
+async fn serve(arguments: &ServerArguments) -> Result<End, String> {
     let gathered =
         config::gather(arguments.properties_file.as_deref(), std::env::vars(), &arguments.settings).map_err(|e| e.to_string())?;
     let (home, state_home) = (std::env::var("HOME").ok(), std::env::var("XDG_STATE_HOME").ok());
@@ -85,12 +134,14 @@ async fn serve(arguments: &ServerArguments) -> Result<(), String> {
         started = tokio::task::spawn_blocking(move || start_engine(&for_start, runtime, advertised)) => started,
         signal = signals::stop_requested() => {
             tracing::info!(signal, "stopped while starting");
-            return Ok(());
+            return Ok(End::Stopped);
         }
     };
-    let engine = started.map_err(|_| "the start ended by a fault of the server itself".to_owned())??;
+    let (engine, database) = started.map_err(|_| "the start ended by a fault of the server itself".to_owned())??;
     let app = App::new(engine.clone(), host);
-    eprintln!("{}", banner::banner(&settings, &addresses, app.cluster_id()));
+    let banner = banner::banner(&settings, &addresses, app.cluster_id());
+    // Where it cannot be shown, the server runs all the same.
+    let _ = writeln!(std::io::stderr(), "{banner}");
     let url = addresses.first().map_or_else(String::new, |address| format!("http://{address}"));
     tracing::info!(%url, state_dir = %settings.state_dir.display(), "ready");
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -101,8 +152,16 @@ async fn serve(arguments: &ServerArguments) -> Result<(), String> {
         .map(|(listener, service)| tokio::spawn(listen::accept(listener, service.clone(), Paths::Rest, stopped.clone())))
         .collect();
     accepting.push(tokio::spawn(listen::follow_endpoints(app, stopped)));
-    let signal = signals::stop_requested().await;
-    tracing::info!(signal, "stopping");
+    let end = tokio::select! {
+        signal = signals::stop_requested() => {
+            tracing::info!(signal, "stopping");
+            End::Stopped
+        }
+        () = failed_for_good(&database) => {
+            tracing::warn!("starting again, as the data directory must be opened anew");
+            End::Restart
+        }
+    };
     let _ = stop.send(true);
     // Push queries end, which ends the answers that connections still send.
     let stopping = tokio::task::spawn_blocking(move || engine.shutdown());
@@ -112,7 +171,7 @@ async fn serve(arguments: &ServerArguments) -> Result<(), String> {
     for task in accepting {
         let _ = tokio::time::timeout(DRAIN_TIME, task).await;
     }
-    Ok(())
+    Ok(end)
 }
 
 async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
@@ -127,20 +186,26 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
 }
 
 /// On Kafka all that the database holds can be read again: a damaged one is moved aside.
-fn open_database(path: &Path, on_kafka: bool) -> Result<Database, StateError> {
-    let damage = match Database::open(path) {
+fn open_database(path: &Path, on_kafka: bool, limits: calzone_state::Settings) -> Result<Database, StateError> {
+    let damage = match Database::open_with(path, limits.clone()) {
         Err(damage @ StateError::Corrupt { .. }) if on_kafka => damage,
         outcome => return outcome,
     };
     let aside = path.with_extension(format!("damaged-{}", calzone_engine::now_ms()));
     std::fs::rename(path, &aside).map_err(|source| StateError::Io { path: path.into(), action: "move aside", source })?;
     tracing::error!(%damage, moved_to = %aside.display(), "the local stores are damaged; all of them are restored from Kafka");
-    Database::open(path)
+    Database::open_with(path, limits)
 }
 
-fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle, address: String) -> Result<Arc<Engine>, String> {
+fn start_engine(
+    settings: &Settings,
+    runtime: tokio::runtime::Handle,
+    address: String,
+) -> Result<(Arc<Engine>, Database), String> {
     let path = settings.state_dir.join("data");
-    let database = open_database(&path, settings.kafka.is_some()).map_err(|e| format!("cannot open the data directory: {e}"))?;
+    let limits = calzone_state::Settings { reserve_bytes: settings.reserve_bytes, ..calzone_state::Settings::default() };
+    let opened = open_database(&path, settings.kafka.is_some(), limits);
+    let database = opened.map_err(|e| format!("cannot open the data directory: {e}"))?;
     let log: Arc<dyn Log> = match &settings.kafka {
         Some(client) => {
             Arc::new(KafkaLog::open(database.clone(), KafkaSettings { client: client.clone() }).map_err(|e| e.to_string())?)
@@ -161,5 +226,6 @@ fn start_engine(settings: &Settings, runtime: tokio::runtime::Handle, address: S
         outbound: Some(Arc::new(OutboundHttp::new(runtime.clone()))),
         cluster: Some(ClusterOptions { address, transport: Arc::new(Peers::new(runtime)) }),
     };
-    Engine::start(options, log, database).map_err(|e| e.to_string())
+    let engine = Engine::start(options, log, database.clone()).map_err(|e| e.to_string())?;
+    Ok((engine, database))
 }

@@ -7,9 +7,10 @@ use calzone_log::{Fetched, Guarantee, Log, LogKind, StartOffset, TopicPartition}
 use calzone_state::Durability;
 use serde_json::Value as Json;
 
+use crate::fates;
 use crate::guest::fails;
 use crate::kafka::lock;
-use crate::scenario::{INPUT, Judged, Query};
+use crate::scenario::{FAILING_INPUT, INPUT, Judged, Query};
 use crate::world::World;
 
 /// A committed record.
@@ -24,7 +25,7 @@ pub struct Record {
 }
 
 /// All committed records of a topic, partition by partition.
-fn fetch(log: &dyn Log, topic: &str) -> Result<Vec<Fetched>, String> {
+pub fn fetch(log: &dyn Log, topic: &str) -> Result<Vec<Fetched>, String> {
     let failed = |e: calzone_log::LogError| format!("reading {topic}: {e}");
     let ends = log.offsets(topic).map_err(failed)?;
     let places: Vec<TopicPartition> = (0..ends.len()).map(|p| TopicPartition::new(topic, p as i32)).collect();
@@ -45,7 +46,7 @@ pub fn places(log: &dyn Log, topic: &str) -> Result<Vec<(i32, i64)>, String> {
 }
 
 /// All committed records of a topic whose values are JSON, by partition and offset.
-fn read(log: &dyn Log, topic: &str) -> Result<Vec<Record>, String> {
+pub fn read(log: &dyn Log, topic: &str) -> Result<Vec<Record>, String> {
     let mut records = Vec::new();
     for part in &fetch(log, topic)? {
         for record in part.records.iter() {
@@ -66,11 +67,11 @@ fn read(log: &dyn Log, topic: &str) -> Result<Vec<Record>, String> {
 }
 
 impl Record {
-    fn number(&self, field: &str) -> i64 {
+    pub fn number(&self, field: &str) -> i64 {
         self.value.get(field).and_then(Json::as_i64).unwrap_or(i64::MIN)
     }
 
-    fn id(&self) -> i64 {
+    pub fn id(&self) -> i64 {
         self.number("ID")
     }
 }
@@ -79,20 +80,23 @@ impl Record {
 pub fn judge(world: &World) -> Result<(), String> {
     let log = world.log();
     let input = read(&*log, INPUT)?;
-    let ids: BTreeSet<i64> = input.iter().map(Record::id).collect();
-    if ids.len() != input.len() {
+    let failing = fates::read_input(&*log, FAILING_INPUT)?;
+    let ids: BTreeSet<i64> = input.iter().map(Record::id).chain(failing.iter().map(|row| row.id)).collect();
+    if ids.len() != input.len() + failing.len() {
         return Err("an input row lies in its topic twice".into());
     }
     let safe = world.kind == LogKind::Kafka || world.durability == Durability::Synced || !world.power_was_cut;
     if let Some(lost) = world.acknowledged.iter().find(|id| safe && !ids.contains(id)) {
         return Err(format!("input row {lost} was acknowledged and is lost"));
     }
-    for query in &world.queries {
+    for (slot, query) in world.queries.iter().enumerate() {
         let output = read(&*log, &query.sink_topic)?;
         let verdict = match query.judged {
             Judged::Copy => copies(world, &input, &output, |row| row.number("N") % 5 != 0),
-            Judged::Stage => copies(world, &input, &output, |row| !fails(row.number("N")))
-                .and_then(|()| revisions(world, query, &input, &output)),
+            Judged::Stage => copies(world, &input, &output, |row| !fails(row.number("N"))).and_then(|()| {
+                let places = input.iter().map(|row| (row.id(), (row.partition, row.offset))).collect();
+                revisions(world, query, INPUT, &places, &output)
+            }),
             Judged::CountByGroup => {
                 let group = |row: &Record| row.value["G"].as_str().unwrap_or_default().as_bytes().to_vec();
                 counts(world, query, &output, input.iter().map(|row| (group(row), row.id())))
@@ -108,6 +112,7 @@ pub fn judge(world: &World) -> Result<(), String> {
                 };
                 counts(world, query, &output, input.iter().map(|row| (window(row), row.id())))
             }
+            Judged::Tried | Judged::Written | Judged::Totals => fates::judge(world, (slot, query), &failing, &output),
         };
         verdict.map_err(|e| format!("{:?} ({}): {e}", query.judged, query.sink_topic))?;
     }
@@ -141,17 +146,25 @@ fn copies(world: &World, input: &[Record], output: &[Record], wanted: impl Fn(&R
     }
 }
 
-/// In each partition a revision begins at one offset, the one that was committed, in the order of the statements.
-fn revisions(world: &World, query: &Query, input: &[Record], output: &[Record]) -> Result<(), String> {
+/// In each partition a revision begins at one offset, the one that was committed, in the order of the statements. Rows without
+/// a place are not looked at.
+pub fn revisions(
+    world: &World,
+    query: &Query,
+    topic: &str,
+    places: &BTreeMap<i64, (i32, i64)>,
+    output: &[Record],
+) -> Result<(), String> {
     if world.guarantee == Guarantee::AtLeastOnce {
         // Records that are done again may meet a newer revision.
         return Ok(());
     }
-    let places: BTreeMap<i64, (i32, i64)> = input.iter().map(|row| (row.id(), (row.partition, row.offset))).collect();
     let mut met: BTreeMap<(i32, i64), i64> = BTreeMap::new();
     for row in output {
         let revision = row.revision.ok_or_else(|| format!("row {} bears no revision", row.id()))?;
-        met.insert(places[&row.id()], revision);
+        if let Some(place) = places.get(&row.id()) {
+            met.insert(*place, revision);
+        }
     }
     let mut sequences: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
     for ((partition, _), revision) in &met {
@@ -168,10 +181,11 @@ fn revisions(world: &World, query: &Query, input: &[Record], output: &[Record]) 
     }
     let cluster = lock(&world.cluster);
     let Some(group) = cluster.groups.get(&query.group()) else { return Ok(()) };
+    let stage = query.plan.plugins.first().map_or("", |used| &*used.name);
     for ((partition, offset), revision) in &met {
-        let Some((_, text)) = group.offsets.get(&TopicPartition::new(INPUT, *partition)) else { continue };
+        let Some((_, text)) = group.offsets.get(&TopicPartition::new(topic, *partition)) else { continue };
         let history = RevisionHistory::parse(text);
-        let noted = history.of("STAGED").iter().rev().find(|(_, from)| from <= offset).map(|(noted, _)| *noted);
+        let noted = history.of(stage).iter().rev().find(|(_, from)| from <= offset).map(|(noted, _)| *noted);
         if noted != Some(*revision) {
             return Err(format!("offset {offset} of partition {partition} met revision {revision}; committed: {text}"));
         }
@@ -180,7 +194,7 @@ fn revisions(world: &World, query: &Query, input: &[Record], output: &[Record]) 
 }
 
 /// A table of counts and sums: at its end it has each row once, and on the way no change is missing.
-fn counts(world: &World, query: &Query, output: &[Record], rows: impl Iterator<Item = (Vec<u8>, i64)>) -> Result<(), String> {
+pub fn counts(world: &World, query: &Query, output: &[Record], rows: impl Iterator<Item = (Vec<u8>, i64)>) -> Result<(), String> {
     let mut expected: BTreeMap<Vec<u8>, (i64, i64)> = BTreeMap::new();
     for (key, id) in rows {
         let entry = expected.entry(key).or_default();

@@ -1,85 +1,23 @@
-//! A log that commits in the wrong order: first the offsets, then what came of the records. A simulation that does not find
-//! this finds nothing.
+//! What a simulation must find, or it finds nothing: a log that commits in the wrong order, and locks that a restart forgets.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use calzone_log::{
-    Appender, CommitOutcome, Event, Log, LogKind, PartitionOffsets, Reader, Result, StartOffset, TopicInfo, TopicPartition,
-    TopicSpec, WakeHandle, Worker, WorkerOptions,
-};
-use calzone_state::{Database, WriteBatch};
+use calzone_engine::query::StoreHome;
+use calzone_log::{CommitOutcome, Event, Log, Result, TopicPartition, WakeHandle, Worker};
+use calzone_state::{Database, Durability, Store, WriteBatch};
 use calzone_types::RecordBatch;
 
-pub struct DisorderedLog {
-    pub log: Arc<dyn Log>,
-    pub database: Database,
-}
+use crate::wrapped::WrappedLog;
 
-impl Log for DisorderedLog {
-    fn kind(&self) -> LogKind {
-        self.log.kind()
-    }
-
-    fn cluster_id(&self) -> String {
-        self.log.cluster_id()
-    }
-
-    fn topics(&self) -> Result<Vec<TopicInfo>> {
-        self.log.topics()
-    }
-
-    fn topic(&self, name: &str) -> Result<Option<TopicInfo>> {
-        self.log.topic(name)
-    }
-
-    fn create_topic(&self, spec: &TopicSpec) -> Result<()> {
-        self.log.create_topic(spec)
-    }
-
-    fn delete_topic(&self, name: &str) -> Result<()> {
-        self.log.delete_topic(name)
-    }
-
-    fn offsets(&self, topic: &str) -> Result<Vec<PartitionOffsets>> {
-        self.log.offsets(topic)
-    }
-
-    fn trim(&self, partition: &TopicPartition, offset: i64) -> Result<()> {
-        self.log.trim(partition, offset)
-    }
-
-    fn maintain(&self, now_ms: i64) -> Result<()> {
-        self.log.maintain(now_ms)
-    }
-
-    fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>> {
-        self.log.committed(group, topic)
-    }
-
-    fn appender(&self) -> Result<Box<dyn Appender>> {
-        self.log.appender()
-    }
-
-    fn reader(&self, starts: &[(TopicPartition, StartOffset)]) -> Result<Box<dyn Reader>> {
-        self.log.reader(starts)
-    }
-
-    fn worker(&self, options: WorkerOptions) -> Result<Box<dyn Worker>> {
-        let inner = self.log.worker(options)?;
-        Ok(Box::new(DisorderedWorker { inner, database: self.database.clone(), held: Vec::new() }))
-    }
-
-    fn forget_group(&self, group: &str) -> Result<()> {
-        self.log.forget_group(group)
-    }
-
-    fn changelog_position(&self, partition: &TopicPartition) -> Result<Option<i64>> {
-        self.log.changelog_position(partition)
-    }
-
-    fn put_changelog_position(&self, batch: &mut WriteBatch, partition: &TopicPartition, next_offset: i64) -> Result<()> {
-        self.log.put_changelog_position(batch, partition, next_offset)
+/// The log, but first it commits the offsets, then what came of the records.
+pub fn disordered(log: Arc<dyn Log>, database: Database) -> WrappedLog {
+    WrappedLog {
+        log,
+        make_worker: Box::new(move |log, options| {
+            Ok(Box::new(DisorderedWorker { inner: log.worker(options)?, database: database.clone(), held: Vec::new() }))
+        }),
     }
 }
 
@@ -131,4 +69,24 @@ impl Worker for DisorderedWorker {
     fn wake_handle(&self) -> WakeHandle {
         self.inner.wake_handle()
     }
+}
+
+/// First byte of the keys of locks in the store of what waits.
+const LOCKS: u8 = b'l';
+
+/// Lets go of a query's groups while records of them still wait.
+pub fn forget_locks(database: &Database, query_id: &str, store: &str, partitions: i32) {
+    let home = StoreHome { database: database.clone(), query_id: query_id.to_owned() };
+    let mut batch = database.batch();
+    for partition in 0..partitions {
+        let mut store = home.open(store, partition).expect("the store opens");
+        let mut keys = Vec::new();
+        let noted = store.range(&[LOCKS], &[LOCKS + 1], &mut |key, _| {
+            keys.push(key.to_vec());
+            ControlFlow::Continue(())
+        });
+        noted.and_then(|()| keys.iter().try_for_each(|key| store.delete(key))).expect("the locks can be read");
+        store.drain_into(&mut batch, &mut |_, _| {});
+    }
+    batch.commit(Durability::Buffered).expect("the locks can be deleted");
 }

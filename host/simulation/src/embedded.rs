@@ -3,85 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use calzone_log::{
-    Appender, CommitOutcome, EmbeddedLog, Event, Log, LogKind, PartitionOffsets, Reader, Result, StartOffset, TopicInfo,
-    TopicPartition, TopicSpec, WakeHandle, Worker, WorkerOptions,
-};
+use calzone_log::{CommitOutcome, EmbeddedLog, Event, Result, TopicPartition, WakeHandle, Worker};
 use calzone_state::WriteBatch;
 use calzone_types::RecordBatch;
 
+use crate::cluster::{is_too_large, too_large};
 use crate::link::{CommitFault, Link, retriable};
+use crate::wrapped::WrappedLog;
 
 /// The embedded log of a server that may die.
-pub struct MortalLog {
-    pub log: EmbeddedLog,
-    pub link: Arc<Link>,
-}
-
-impl Log for MortalLog {
-    fn kind(&self) -> LogKind {
-        self.log.kind()
-    }
-
-    fn cluster_id(&self) -> String {
-        self.log.cluster_id()
-    }
-
-    fn topics(&self) -> Result<Vec<TopicInfo>> {
-        self.log.topics()
-    }
-
-    fn topic(&self, name: &str) -> Result<Option<TopicInfo>> {
-        self.log.topic(name)
-    }
-
-    fn create_topic(&self, spec: &TopicSpec) -> Result<()> {
-        self.log.create_topic(spec)
-    }
-
-    fn delete_topic(&self, name: &str) -> Result<()> {
-        self.log.delete_topic(name)
-    }
-
-    fn offsets(&self, topic: &str) -> Result<Vec<PartitionOffsets>> {
-        self.log.offsets(topic)
-    }
-
-    fn trim(&self, partition: &TopicPartition, offset: i64) -> Result<()> {
-        self.log.trim(partition, offset)
-    }
-
-    fn maintain(&self, now_ms: i64) -> Result<()> {
-        self.log.maintain(now_ms)
-    }
-
-    fn committed(&self, group: &str, topic: &str) -> Result<Vec<Option<i64>>> {
-        self.log.committed(group, topic)
-    }
-
-    fn appender(&self) -> Result<Box<dyn Appender>> {
-        self.log.appender()
-    }
-
-    fn reader(&self, starts: &[(TopicPartition, StartOffset)]) -> Result<Box<dyn Reader>> {
-        self.log.reader(starts)
-    }
-
-    fn worker(&self, options: WorkerOptions) -> Result<Box<dyn Worker>> {
-        self.link.check()?;
-        Ok(Box::new(MortalWorker { inner: self.log.worker(options)?, link: self.link.clone() }))
-    }
-
-    fn forget_group(&self, group: &str) -> Result<()> {
-        self.log.forget_group(group)
-    }
-
-    fn changelog_position(&self, partition: &TopicPartition) -> Result<Option<i64>> {
-        self.log.changelog_position(partition)
-    }
-
-    fn put_changelog_position(&self, batch: &mut WriteBatch, partition: &TopicPartition, next_offset: i64) -> Result<()> {
-        self.log.put_changelog_position(batch, partition, next_offset)
+pub fn mortal(log: EmbeddedLog, link: Arc<Link>) -> WrappedLog {
+    WrappedLog {
+        log: Arc::new(log),
+        make_worker: Box::new(move |log, options| {
+            link.check()?;
+            Ok(Box::new(MortalWorker { inner: log.worker(options)?, link: link.clone() }))
+        }),
     }
 }
 
@@ -101,6 +38,9 @@ impl Worker for MortalWorker {
         self.link.check()?;
         if self.link.strikes(CommitFault::SendFails) {
             return Err(retriable("sending records"));
+        }
+        if records.iter().any(|record| is_too_large(&record)) {
+            return Err(too_large(topic));
         }
         self.inner.send(topic, records)
     }

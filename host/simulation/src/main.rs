@@ -1,4 +1,4 @@
-//! `simulate [--seed N] [--seeds COUNT] [--from N] [--break-order] [--trace]`: runs seeds on all cores; prints the first
+//! `simulate [--seed N] [--seeds COUNT] [--from N] [--break-order] [--forget-locks] [--trace]`: runs seeds on all cores; prints the first
 //! that finds something, with what happened; with `--trace` what happened in any case.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,12 +12,13 @@ fn main() -> std::process::ExitCode {
         let place = arguments.iter().position(|a| a == name)?;
         arguments.get(place + 1)?.parse::<u64>().ok()
     };
-    let options = Options { breaks_order: arguments.iter().any(|a| a == "--break-order") };
+    let is_given = |name: &str| arguments.iter().any(|a| a == name);
+    let options = Options { breaks_order: is_given("--break-order"), forgets_locks: is_given("--forget-locks") };
     let (from, count) = match value("--seed") {
         Some(seed) => (seed, 1),
         None => (value("--from").unwrap_or(1), value("--seeds").unwrap_or(200)),
     };
-    if arguments.iter().any(|a| a == "--trace")
+    if is_given("--trace")
         && let Ok(trace) = run(from, options)
     {
         trace.iter().for_each(|line| println!("{line}"));

@@ -1,4 +1,4 @@
-//! What runs in a simulation: a stream of numbered rows, and queries over it whose results a model can tell.
+//! What runs in a simulation: streams of numbered rows, and queries over them whose results a model can tell.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +12,11 @@ use calzone_sql::ast::Statement;
 use crate::guest::PlayedPlugins;
 use crate::random::Random;
 
-/// Topic of the input rows.
+/// Topic of the rows that every query can read.
 pub const INPUT: &str = "s";
+
+/// Topic of the rows of which some fail: only queries with an error policy read it.
+pub const FAILING_INPUT: &str = "p";
 
 /// What is judged of a query's sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +31,25 @@ pub enum Judged {
     CountOfCopies,
     /// Count and sum for each key and ten seconds.
     CountByWindow,
+    /// Under a policy: a stage that fails for good, for a while, or as long as an outage lasts.
+    Tried,
+    /// Under a policy: rows of which some cannot be computed, and some are too large to be written.
+    Written,
+    /// Under a policy: count and sum for each key, as long as the sum is small enough.
+    Totals,
 }
 
-/// All statements, in an order in which each finds what it needs.
+impl Judged {
+    /// Does it have an error policy?
+    pub fn is_under_policy(self) -> bool {
+        matches!(self, Judged::Tried | Judged::Written | Judged::Totals)
+    }
+}
+
+/// More bytes than a record may have in the simulated logs.
+const TOO_MANY_BYTES: usize = 2 * crate::cluster::RECORD_BYTES_MAX;
+
+/// All statements without a policy, in an order in which each finds what it needs.
 const STATEMENTS: [(&str, Option<Judged>); 6] = [
     (
         "CREATE STREAM s (k VARCHAR KEY, id BIGINT, g VARCHAR, n BIGINT) \
@@ -58,6 +77,54 @@ const STATEMENTS: [(&str, Option<Judged>); 6] = [
     ),
     ("CREATE STAGE staged FROM s INTO staged_rows USING PLUGIN 'played';", Some(Judged::Stage)),
 ];
+
+/// Policies, and queries that use one.
+fn statements_with_policies(random: &mut Random) -> Vec<(String, Option<Judged>)> {
+    let lock_by = if random.percent(25) { "LOCK BY g " } else { "" };
+    let chain = if random.percent(30) { "DEAD LETTER ALL" } else { "RELEASE" };
+    let backoff = "ATTEMPTS=3, BACKOFF='FIXED', BACKOFF_INITIAL_MS=80, BACKOFF_JITTER=0.5";
+    let all = ["orderly", "patient", "bury"];
+    let [tried, written, totals] = [(); 3].map(|()| *random.pick(&all));
+    vec![
+        (
+            "CREATE STREAM p (k VARCHAR KEY, id BIGINT, g VARCHAR, n BIGINT) \
+             WITH (KAFKA_TOPIC='p', KEY_FORMAT='KAFKA', VALUE_FORMAT='JSON');"
+                .into(),
+            None,
+        ),
+        (format!("CREATE ERROR POLICY orderly AS RETRY IN ORDER {lock_by}WITH ({backoff}, CHAIN='{chain}');"), None),
+        (format!("CREATE ERROR POLICY patient AS RETRY WITH ({backoff});"), None),
+        ("CREATE ERROR POLICY bury AS DEAD LETTER;".into(), None),
+        (
+            "CREATE STAGE ordered FROM p INTO ordered_rows USING PLUGIN 'played' CONFIG (moody = 'true') ON ERROR orderly;"
+                .into(),
+            Some(Judged::Tried),
+        ),
+        (
+            format!("CREATE STAGE tried FROM p INTO tried_rows USING PLUGIN 'played' CONFIG (moody = 'true') ON ERROR {tried};"),
+            Some(Judged::Tried),
+        ),
+        (
+            format!(
+                "CREATE STREAM written WITH (KAFKA_TOPIC='written', ERROR_POLICY='{written}') AS SELECT k, id, \
+                 CAST(CASE WHEN n % 11 = 3 THEN 'none' ELSE '1' END AS INT) AS number, \
+                 LPAD('', CASE WHEN n % 13 = 4 THEN {TOO_MANY_BYTES} ELSE 1 END, 'x') AS pad FROM p EMIT CHANGES;"
+            ),
+            Some(Judged::Written),
+        ),
+        (
+            format!(
+                "CREATE TABLE totals WITH (KAFKA_TOPIC='totals', KEY_FORMAT='KAFKA', ERROR_POLICY='{totals}') AS \
+                 SELECT k, COUNT(*) AS c, SUM(CAST(CASE WHEN n % 11 = 3 THEN CAST({LARGEST_TOTAL} AS BIGINT) ELSE id END \
+                 AS DECIMAL(9, 0))) AS total FROM p GROUP BY k EMIT CHANGES;"
+            ),
+            Some(Judged::Totals),
+        ),
+    ]
+}
+
+/// The largest sum that the totals can hold.
+pub const LARGEST_TOTAL: i64 = 999_999_999;
 
 /// A query that runs on every server.
 pub struct Query {
@@ -95,10 +162,13 @@ pub fn queries(log: &dyn Log, partitions: i32, random: &mut Random) -> Vec<Query
     let properties = BTreeMap::from([("ksql.persistence.default.format.key".to_owned(), "KAFKA".to_owned())]);
     let mut queries: Vec<Query> = Vec::new();
     ensure(log, INPUT, partitions);
-    for (text, judged) in STATEMENTS {
+    ensure(log, FAILING_INPUT, partitions);
+    let statements = STATEMENTS.iter().map(|(text, judged)| ((*text).to_owned(), *judged));
+    for (text, judged) in statements.chain(statements_with_policies(random)) {
+        let text = text.as_str();
         // The chain needs the copy; the rest is up to chance.
         let needed = judged == Some(Judged::CountOfCopies) && !queries.iter().any(|q| q.judged == Judged::Copy);
-        if needed || (judged.is_some() && random.percent(35)) {
+        if needed || (judged.is_some() && random.percent(55)) {
             continue;
         }
         let parsed = calzone_sql::parse_statement(text).unwrap_or_else(|e| panic!("{text}: {e}"));
@@ -109,6 +179,12 @@ pub fn queries(log: &dyn Log, partitions: i32, random: &mut Random) -> Vec<Query
             Statement::CreateSource(create) => {
                 let plan = calzone_plan::create_source(&context, create, text).unwrap_or_else(|e| panic!("{text}: {e:?}"));
                 catalog.sources.insert(plan.source.name.to_string(), Arc::new(plan.source));
+                continue;
+            }
+            Statement::CreateErrorPolicy(create) => {
+                let policy = calzone_plan::create_error_policy(&context, create).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+                let policy = policy.unwrap_or_else(|| panic!("{text}: it is there already"));
+                catalog.error_policies.insert(policy.name.to_string(), Arc::new(policy));
                 continue;
             }
             Statement::CreateSourceAs(create) => calzone_plan::create_source_as(&context, create, text, &id),
@@ -136,6 +212,12 @@ pub fn queries(log: &dyn Log, partitions: i32, random: &mut Random) -> Vec<Query
 }
 
 impl Query {
+    /// What it is, and the error policy that it has.
+    pub fn summary(&self) -> String {
+        let policy = self.plan.error_policy.as_ref().map(|policy| format!(" ({})", policy.policy.statement));
+        format!("{:?}{}", self.judged, policy.unwrap_or_default())
+    }
+
     fn prefix(&self) -> String {
         format!("query_{}", self.id)
     }
@@ -154,10 +236,13 @@ impl Query {
         Topology::new(&self.plan, &options).expect("the plan can be run")
     }
 
-    /// Topics that the query reads, internal ones among them.
+    /// Topics that the query reads, internal ones and what waits to be tried again among them.
     pub fn inputs(&self) -> Vec<String> {
         let topology = self.topology();
         let mut topics: Vec<String> = topology.parts().iter().flat_map(|p| p.inputs.iter().map(|t| t.to_string())).collect();
+        if let (Some(_), Some(policy)) = (topology.retry_store(), topology.error_policy()) {
+            topics.push(policy.retry_topic.to_string());
+        }
         topics.sort();
         topics.dedup();
         topics

@@ -10,7 +10,7 @@ use calzone_log::{
 use calzone_state::{Durability, WriteBatch};
 use calzone_types::RecordBatch;
 
-use crate::cluster::{Joined, TransactionState};
+use crate::cluster::{Joined, TransactionState, is_too_large, too_large};
 use crate::kafka::{SimulatedLog, lock};
 use crate::link::{CommitFault, retriable};
 
@@ -29,6 +29,8 @@ pub struct SimulatedWorker {
     broken: bool,
     /// At least once: sent, and still on its way.
     queued: Vec<(String, RecordBatch)>,
+    /// A record was refused after it was sent: the commit tells.
+    refused: Option<LogError>,
     changelog_ends: BTreeMap<TopicPartition, i64>,
     uncommitted_bytes: usize,
 }
@@ -58,6 +60,7 @@ impl SimulatedWorker {
             rewind: false,
             broken: false,
             queued: Vec::new(),
+            refused: None,
             changelog_ends: BTreeMap::new(),
             uncommitted_bytes: 0,
         })
@@ -151,6 +154,7 @@ impl SimulatedWorker {
             }
         }
         self.queued.clear();
+        self.refused = None;
         self.changelog_ends.clear();
         self.uncommitted_bytes = 0;
     }
@@ -257,6 +261,15 @@ impl Worker for SimulatedWorker {
         if self.log.link.strikes(CommitFault::SendFails) {
             return Err(retriable("sending records"));
         }
+        if records.iter().any(|record| is_too_large(&record)) {
+            if self.log.link.chance(|random| random.percent(50)) {
+                return Err(too_large(topic));
+            }
+            self.refused = Some(too_large(topic));
+        }
+        let mut taken = RecordBatch::default();
+        records.iter().filter(|record| !is_too_large(record)).for_each(|record| taken.push(record));
+        let records = &taken;
         self.uncommitted_bytes += records.byte_len();
         let shared = self.log.cluster.clone();
         let mut cluster = lock(&shared);
@@ -279,6 +292,18 @@ impl Worker for SimulatedWorker {
         Ok(())
     }
 
+    fn flush(&mut self) -> Result<()> {
+        self.log.link.check()?;
+        if self.options.guarantee == Guarantee::ExactlyOnce {
+            return Ok(());
+        }
+        for (topic, records) in std::mem::take(&mut self.queued) {
+            let places = lock(&self.log.cluster).append(&topic, &records, None)?;
+            self.note_ends(&topic, &places);
+        }
+        self.refused.take().map_or(Ok(()), Err)
+    }
+
     fn uncommitted_bytes(&self) -> usize {
         self.uncommitted_bytes
     }
@@ -287,6 +312,11 @@ impl Worker for SimulatedWorker {
         self.log.link.check()?;
         if !self.owns_all(offsets) {
             return Ok(self.aborted("partitions belong to another worker"));
+        }
+        if let Some(refused) = self.refused.take() {
+            self.drop_output();
+            self.rewind = true;
+            return Err(refused);
         }
         let outcome = match self.options.guarantee {
             Guarantee::ExactlyOnce => self.commit_transaction(offsets)?,

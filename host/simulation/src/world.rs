@@ -5,22 +5,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use calzone_engine::query::{Bindings, Failure, PluginBinding, Runner, RunnerHandle, RunnerOptions, Work};
+use calzone_engine::query::{Bindings, Failure, PluginBinding, Runner, RunnerHandle, RunnerOptions, WaitingRecords, Work};
 use calzone_engine::{EngineOptions, ProcessingLog};
 use calzone_log::{EmbeddedLog, EmbeddedSettings, Guarantee, Log, LogKind};
 use calzone_sandbox::{Grants, Limits};
 use calzone_state::{Database, Durability, Settings};
 use calzone_types::{RecordBatch, RecordRef};
 
+use crate::Options;
 use crate::clock::SimulatedClock;
-use crate::disorder::DisorderedLog;
-use crate::embedded::MortalLog;
-use crate::guest::PlayedGuest;
+use crate::disorder::{disordered, forget_locks};
+use crate::embedded::mortal;
+use crate::guest::{Outage, PlayedGuest};
 use crate::journal;
 use crate::kafka::{SharedCluster, SimulatedLog, lock};
 use crate::link::{COMMIT_FAULTS, Link};
 use crate::random::Random;
-use crate::scenario::{self, INPUT, Query};
+use crate::scenario::{self, FAILING_INPUT, INPUT, Query};
 
 /// Steps that everything may take to come to rest after the last fault.
 const ROUNDS_MAX: usize = 3_000;
@@ -40,10 +41,16 @@ pub struct World {
     /// Rows whose append was acknowledged.
     pub acknowledged: BTreeSet<i64>,
     pub power_was_cut: bool,
+    /// Something else than the rows themselves decided which of them fail.
+    pub had_outage: bool,
+    /// A lock was released by hand.
+    pub was_released: bool,
     pub trace: Vec<String>,
     servers: Vec<Server>,
     next_row: i64,
-    breaks_order: bool,
+    partitions: i32,
+    options: Options,
+    outage: Outage,
     home: tempfile::TempDir,
     processing_log: Option<Arc<ProcessingLog>>,
 }
@@ -74,7 +81,7 @@ struct Slot {
 }
 
 impl World {
-    pub fn new(seed: u64, breaks_order: bool) -> World {
+    pub fn new(seed: u64, options: Options) -> World {
         let mut random = Random::new(seed);
         let kind = if random.percent(40) { LogKind::Embedded } else { LogKind::Kafka };
         let exactly_once = kind == LogKind::Embedded || random.percent(75);
@@ -93,10 +100,14 @@ impl World {
             revisions: vec![1],
             acknowledged: BTreeSet::new(),
             power_was_cut: false,
+            had_outage: false,
+            was_released: false,
             trace: Vec::new(),
             servers: Vec::new(),
             next_row: 0,
-            breaks_order,
+            partitions,
+            options,
+            outage: Outage::default(),
             home: home.expect("a folder for the databases"),
             processing_log: None,
             random,
@@ -108,7 +119,7 @@ impl World {
         world.queries = scenario::queries(&*log, partitions, &mut world.random);
         world.processing_log = Some(ProcessingLog::start(&log, &world.engine_options()).expect("the processing log starts"));
         drop(log);
-        let summary: Vec<_> = world.queries.iter().map(|q| q.judged).collect();
+        let summary: Vec<_> = world.queries.iter().map(Query::summary).collect();
         world.note(format!("{kind:?}, {:?}, {servers} servers, {partitions} partitions: {summary:?}", world.guarantee));
         for number in 0..world.servers.len() {
             world.start(number);
@@ -169,11 +180,11 @@ impl World {
             LogKind::Embedded => {
                 let settings = EmbeddedSettings { durability: self.durability, retention_ms: None };
                 let log = EmbeddedLog::open(database.clone(), settings).expect("the embedded log opens");
-                Arc::new(MortalLog { log, link })
+                Arc::new(mortal(log, link))
             }
         };
-        match self.breaks_order {
-            true => Arc::new(DisorderedLog { log, database }),
+        match self.options.breaks_order {
+            true => Arc::new(disordered(log, database)),
             false => log,
         }
     }
@@ -182,7 +193,7 @@ impl World {
         let binding = || PluginBinding {
             revision: self.revisions[applied],
             since: applied as i64,
-            guest: Arc::new(PlayedGuest),
+            guest: Arc::new(PlayedGuest { outage: self.outage.clone() }),
             grants: Grants::default(),
         };
         Arc::new(query.plan.plugins.iter().map(|used| (used.clone(), binding())).collect())
@@ -209,6 +220,9 @@ impl World {
                 properties: BTreeMap::new(),
             };
             let database = self.servers[server].database.clone().expect("opened with the log");
+            if let (true, Some(store)) = (self.options.forgets_locks, options.topology.retry_store()) {
+                forget_locks(&database, &query.id, &store.name, self.partitions);
+            }
             let processing_log = self.processing_log.clone().expect("made with the world");
             let (runner, handle) = Runner::new(options, log.clone(), database, processing_log);
             slots.push(Slot { runner, handle, work: None, retry_at_ms: 0, failures: 0 });
@@ -302,8 +316,11 @@ impl World {
         }
     }
 
-    /// Appends rows to the input.
+    /// Appends rows to one of the inputs.
     fn produce(&mut self, server: usize) {
+        let under_policy = self.queries.iter().filter(|query| query.judged.is_under_policy()).count() as u64;
+        let failing = self.random.below(self.queries.len().max(1) as u64) < under_policy;
+        let topic = if failing { FAILING_INPUT } else { INPUT };
         let mut records = RecordBatch::default();
         let mut rows = Vec::new();
         for _ in 0..self.random.between(1, 8) {
@@ -311,21 +328,25 @@ impl World {
             self.next_row += 1;
             let (key, group) = (self.random.below(5), self.random.below(4));
             let number = self.random.below(40);
-            let value = format!(r#"{{"ID":{id},"G":"g{group}","N":{number}}}"#);
+            let value = match failing && self.random.percent(4) {
+                true => format!("#{id}"),
+                false => format!(r#"{{"ID":{id},"G":"g{group}","N":{number}}}"#),
+            };
             // Out of order by some seconds, as rows come.
             let timestamp = 1_700_000_000_000 + id * 200 + self.random.below(15_000) as i64;
+            let key = (!failing || self.random.percent(93)).then(|| format!("k{key}"));
             records.push(RecordRef {
                 offset: 0,
                 timestamp,
                 partition: RecordBatch::ANY_PARTITION,
-                key: Some(format!("k{key}").as_bytes()),
+                key: key.as_deref().map(str::as_bytes),
                 value: Some(value.as_bytes()),
                 headers: &[],
             });
             rows.push(id);
         }
         let Some(log) = self.servers[server].log.clone() else { return };
-        let appended = log.appender().and_then(|appender| appender.append(INPUT, &records));
+        let appended = log.appender().and_then(|appender| appender.append(topic, &records));
         if appended.is_ok() {
             self.acknowledged.extend(rows);
             self.note_durable(server);
@@ -390,7 +411,7 @@ impl World {
             }
             return Ok(());
         };
-        match self.random.below(100) {
+        match self.random.below(106) {
             0..60 => {
                 for _ in 0..self.random.between(1, 4) {
                     if self.servers[server].log.is_none() || self.queries.is_empty() {
@@ -453,7 +474,30 @@ impl World {
                 let ms = self.random.between(500, 12_000);
                 self.pass_time(ms);
             }
-            _ => {}
+            100..103 => {
+                let remainder = self.random.below(Outage::REMAINDERS);
+                self.note(format!("an outage of {remainder} begins or ends"));
+                self.outage.toggle(remainder);
+                self.had_outage = true;
+            }
+            103 => self.release(server)?,
+            _ => {
+                // About as long as records wait to be tried again.
+                let ms = self.random.between(20, 200);
+                self.pass_time(ms);
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody gives up what holds up the groups of a query.
+    fn release(&mut self, server: usize) -> Result<(), String> {
+        let slot = self.random.below(self.queries.len().max(1) as u64) as usize;
+        let Some(place) = self.servers[server].slots.get(slot) else { return Ok(()) };
+        let released = place.handle.release(None).map_err(|e| format!("releasing: {e}"))?;
+        if released > 0 {
+            self.note(format!("{released} locks of {} are released on {}", self.queries[slot].id, self.servers[server].name));
+            self.was_released = true;
         }
         Ok(())
     }
@@ -461,6 +505,7 @@ impl World {
     /// Ends all faults and lets everything come to rest.
     pub fn settle(&mut self) -> Result<(), String> {
         self.note("no more faults".into());
+        self.outage.end();
         for server in 0..self.servers.len() {
             self.servers[server].frozen_until_ms = 0;
             if self.servers[server].log.is_none() {
@@ -486,9 +531,24 @@ impl World {
         Err(format!("no rest after {ROUNDS_MAX} rounds without faults"))
     }
 
-    /// Has every query committed all of its input?
+    /// What waits in the stores of a query, on all servers.
+    pub fn waiting(&self, slot: usize) -> WaitingRecords {
+        let slots = self.servers.iter().filter_map(|server| server.slots.get(slot));
+        slots.flat_map(|slot| slot.handle.statistics.policy.waiting().into_values()).fold(
+            WaitingRecords::default(),
+            |sum, one| WaitingRecords {
+                records: sum.records + one.records,
+                locked_groups: sum.locked_groups + one.locked_groups,
+            },
+        )
+    }
+
+    /// Has every query committed all of its input, and does nothing wait to be tried again?
     fn is_at_rest(&self) -> Result<bool, String> {
         let log = self.log();
+        if (0..self.queries.len()).any(|slot| self.waiting(slot).records > 0) {
+            return Ok(false);
+        }
         for query in &self.queries {
             for topic in query.inputs() {
                 let committed = log.committed(&query.group(), &topic).map_err(|e| e.to_string())?;

@@ -31,7 +31,14 @@ fn a_seed_decides_everything() {
 
 #[test]
 fn a_commit_in_the_wrong_order_is_found() {
-    let found = (1..100).find_map(|seed| run(seed, Options { breaks_order: true }).err());
+    let found = (1..100).find_map(|seed| run(seed, Options { breaks_order: true, ..Options::default() }).err());
     let found = found.expect("a seed finds that offsets are committed before outputs");
+    println!("seed {}: {}", found.seed, found.fault);
+}
+
+#[test]
+fn a_lock_that_is_released_before_its_records_are_done_is_found() {
+    let found = (1..100).find_map(|seed| run(seed, Options { forgets_locks: true, ..Options::default() }).err());
+    let found = found.expect("a seed finds that locks do not outlive a restart");
     println!("seed {}: {}", found.seed, found.fault);
 }

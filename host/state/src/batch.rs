@@ -60,15 +60,29 @@ impl WriteBatch {
 
     /// Applies everything or nothing. With [`Durability::Synced`] the changes are visible to readers of the
     /// database a moment before they are durable.
+    ///
+    /// # Errors
+    /// [`StateError::Full`](crate::StateError::Full) before anything is written.
     pub fn commit(self, durability: Durability) -> Result<()> {
-        let WriteBatch { database, inner, .. } = self;
+        let WriteBatch { database, inner, bytes } = self;
         if inner.is_empty() {
             return Ok(());
         }
-        inner.commit().map_err(|error| database.error(error, "write to"))?;
-        match durability {
-            Durability::Buffered => Ok(()),
-            Durability::Synced => database.sync(),
-        }
+        database.check_room(bytes)?;
+        commit(database, inner, durability)
+    }
+
+    /// As [`WriteBatch::commit`], also when the disk is almost full: for what removes more than it adds.
+    pub fn commit_to_free(self, durability: Durability) -> Result<()> {
+        let WriteBatch { database, inner, .. } = self;
+        if inner.is_empty() { Ok(()) } else { commit(database, inner, durability) }
+    }
+}
+
+fn commit(database: Database, inner: fjall::OwnedWriteBatch, durability: Durability) -> Result<()> {
+    inner.commit().map_err(|error| database.error(error, "write to"))?;
+    match durability {
+        Durability::Buffered => Ok(()),
+        Durability::Synced => database.sync(),
     }
 }

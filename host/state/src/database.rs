@@ -5,9 +5,10 @@ use crate::error::{Result, StateError};
 use crate::group_sync::GroupSync;
 use crate::keyspace::{Keyspace, Layout, Snapshot};
 use crate::repair::{self, Repair};
+use crate::room::Room;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Limits of a database, all in bytes. The defaults keep a busy server well under 400 MB.
 #[derive(Clone, Debug)]
@@ -22,6 +23,9 @@ pub struct Settings {
     pub journal_bytes_max: u64,
     /// Threads that flush and compact.
     pub background_threads: usize,
+    /// Writes are refused while the disk has less room than this; 0: until the disk is full, after which the database must be
+    /// opened anew.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Settings {
@@ -31,6 +35,7 @@ impl Default for Settings {
             write_buffer_bytes: 16 << 20,
             journal_bytes_max: 256 << 20,
             background_threads: 2,
+            reserve_bytes: 0,
         }
     }
 }
@@ -44,6 +49,9 @@ pub struct Database {
 struct Inner {
     fjall: fjall::Database,
     sync: GroupSync,
+    room: Room,
+    /// A write failed: no more are taken.
+    failed: AtomicBool,
     path: PathBuf,
     settings: Settings,
     repair: Option<Repair>,
@@ -84,7 +92,8 @@ impl Database {
     }
 
     fn wrap(fjall: fjall::Database, path: &Path, settings: Settings, repair: Option<Repair>) -> Database {
-        Database { inner: Arc::new(Inner { fjall, sync: GroupSync::default(), path: path.into(), settings, repair }) }
+        let (sync, room, failed) = (GroupSync::default(), Room::new(settings.reserve_bytes), AtomicBool::new(false));
+        Database { inner: Arc::new(Inner { fjall, sync, room, failed, path: path.into(), settings, repair }) }
     }
 
     /// Opens a keyspace for a store, creating it if need be. Names are at most 255 bytes.
@@ -135,6 +144,23 @@ impl Database {
         self.inner.sync.sync(persist, || StateError::Poisoned { path: self.inner.path.clone() })
     }
 
+    /// Did a write fail, so that the database takes no more until it is opened anew?
+    pub fn has_failed(&self) -> bool {
+        self.inner.failed.load(Ordering::Relaxed)
+    }
+
+    /// Is there more room on the disk than is kept back?
+    ///
+    /// # Errors
+    /// [`StateError::Full`]
+    pub fn look_for_room(&self) -> Result<()> {
+        self.inner.room.look(&self.inner.path)
+    }
+
+    pub(crate) fn check_room(&self, bytes: usize) -> Result<()> {
+        self.inner.room.check(&self.inner.path, bytes)
+    }
+
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
@@ -150,7 +176,12 @@ impl Database {
     }
 
     pub(crate) fn error(&self, error: fjall::Error, action: &'static str) -> StateError {
-        StateError::of(error, &self.inner.path, action)
+        let error = StateError::of(error, &self.inner.path, action);
+        let is_write = matches!(action, "write to" | "sync");
+        if error.needs_restart() || is_write && matches!(error, StateError::Io { .. }) {
+            self.inner.failed.store(true, Ordering::Relaxed);
+        }
+        error
     }
 }
 

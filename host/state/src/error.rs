@@ -15,6 +15,9 @@ pub enum StateError {
     /// The file system refused a read or a write, for instance because the disk is full.
     #[error("cannot {action} the database in {}: {source}", path.display())]
     Io { path: PathBuf, action: &'static str, source: std::io::Error },
+    /// There is so little room on the disk that nothing was written. The same write succeeds when there is more.
+    #[error("the disk of {} is almost full: {} MiB are free, and {} MiB are kept back (calzone.disk.reserve.bytes); nothing is written until there is more room", path.display(), free_bytes >> 20, reserve_bytes >> 20)]
+    Full { path: PathBuf, free_bytes: u64, reserve_bytes: u64 },
     /// An earlier write failed, so that memory and disk may differ: only a restart tells what was kept.
     #[error("the database in {} takes no more writes since one of them failed: see the log for the cause (a full disk?), remove it and restart", path.display())]
     Poisoned { path: PathBuf },

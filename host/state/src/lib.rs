@@ -15,6 +15,7 @@ mod keyspace;
 mod long_key;
 mod memory;
 mod repair;
+mod room;
 mod store;
 mod transaction;
 

@@ -1,6 +1,6 @@
 //! What ends a query's work, by what to do about it.
 
-use calzone_exec::{ExecError, Place, RecordError};
+use calzone_exec::{ExecError, RecordError};
 use calzone_log::LogError;
 use calzone_state::StateError;
 
@@ -19,11 +19,20 @@ pub enum Failure {
     Refused(String),
     /// A record failed so that only what was done since the last commit can be undone with it.
     Record { error: Box<RecordError>, message: String },
-    /// The error policy stops the query before this record (`None`: it stands there): only the user makes it go on.
-    Stop { place: Option<Place>, message: String },
+    /// The error policy stops the query before the record of this error (`None`: it stands there): only the user makes it go on.
+    Stop { before: Option<Box<RecordError>>, message: String },
 }
 
 impl Failure {
+    /// Of what the query writes. A topic that is gone is no fault of the records, but what becomes of them is the policy's
+    /// decision, too.
+    pub(crate) fn of_production(error: LogError) -> Failure {
+        match error {
+            LogError::TopicMissing { .. } => Failure::Refused(error.to_string()),
+            error => error.into(),
+        }
+    }
+
     pub fn message(&self) -> &str {
         match self {
             Failure::Retry(message)

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use calzone_exec::{Changelog, ExecError, OutputTopic, StoreSpec, Task, TaskOutput, Topology};
+use calzone_exec::{Changelog, ExecError, OutputTopic, RecordError, StoreSpec, Task, TaskOutput, Topology};
 use calzone_log::{Assignment, CommitOutcome, Event, Fetched, Log, LogKind, TopicPartition, Worker, WorkerOptions};
 use calzone_state::{Database, TransactionStore, WriteBatch};
 use calzone_types::{RecordBatch, RecordRef};
@@ -460,6 +460,9 @@ impl Runner {
 
     /// Ends work that has failed: what was sent since the last commit must not become visible.
     pub fn abandon(&self, mut work: Work) {
+        if let Some(guard) = &self.guard {
+            guard.forget_failures();
+        }
         if let Err(e) = work.worker.abort() {
             tracing::warn!(query = %self.options.query_id, error = %e, "uncommitted records could not be dropped at once");
         }
@@ -534,7 +537,8 @@ impl Runner {
         }
         let due = self.since_commit(work) >= self.options.commit_interval
             || (idle && self.options.commit_when_idle)
-            || work.worker.uncommitted_bytes() >= UNCOMMITTED_BYTES_MAX;
+            || work.worker.uncommitted_bytes() >= UNCOMMITTED_BYTES_MAX
+            || self.guard.as_ref().is_some_and(Guard::has_much_to_report);
         if work.dirty && due {
             self.commit(work)?;
         }
@@ -813,15 +817,22 @@ impl Runner {
                 OutputTopic::Internal(name) | OutputTopic::Route(name) => name,
             };
             QueryStatistics::add(&self.statistics.records_out, records.len());
-            worker.send(topic, records)?;
+            worker.send(topic, records).map_err(Failure::of_production)?;
             records.clear();
         }
-        if !output.errors.is_empty() {
-            QueryStatistics::add(&self.statistics.errors, output.errors.len());
-            self.statistics.last_error_ms.store(self.options.clock.now_ms(), Ordering::Relaxed);
-            self.processing_log.report(&self.options.query_id, &mut output.errors);
+        match &self.guard {
+            _ if output.errors.is_empty() => {}
+            Some(guard) => guard.keep_to_report(&mut output.errors),
+            None => self.report(std::mem::take(&mut output.errors)),
         }
         Ok(())
+    }
+
+    /// Counts failures and puts them into the processing log.
+    pub(super) fn report(&self, mut errors: Vec<RecordError>) {
+        QueryStatistics::add(&self.statistics.errors, errors.len());
+        self.statistics.last_error_ms.store(self.options.clock.now_ms(), Ordering::Relaxed);
+        self.processing_log.report(&self.options.query_id, &mut errors);
     }
 
     /// Makes everything since the last commit visible and durable at once.
@@ -864,12 +875,17 @@ impl Runner {
                 });
             }
         }
+        if !changelogs.is_empty() {
+            // Without transactions a changelog must not say that something came of a record before that has arrived: after a
+            // crash, or when the log refuses it, it would be lost.
+            work.worker.flush().map_err(Failure::of_production)?;
+        }
         for (topic, records) in &changelogs {
             work.worker.send(topic, records)?;
         }
         let offsets: Vec<(TopicPartition, i64, String)> =
             work.assigned.iter().map(|(place, p)| (place.clone(), p.next_offset, p.revisions.to_string())).collect();
-        match work.worker.commit(&offsets, batch)? {
+        match work.worker.commit(&offsets, batch).map_err(Failure::of_production)? {
             CommitOutcome::Committed => {}
             CommitOutcome::Aborted { cause } | CommitOutcome::Fenced { cause } => return Err(Failure::Retry(cause)),
         }

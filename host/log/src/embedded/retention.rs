@@ -77,7 +77,7 @@ fn expire(shared: &Shared, topic: &Arc<Topic>, partition: i32, time_ms: i64, now
     }
     if !batch.is_empty() {
         // A lost note only makes records stay longer.
-        batch.commit(Durability::Buffered)?;
+        batch.commit_to_free(Durability::Buffered)?;
     }
     match reached {
         Some(offset) => trim(shared, topic, partition, offset),
@@ -130,7 +130,7 @@ fn remove(shared: &Shared, topic: &Topic, partition: i32, batch: WriteBatch, fir
         topic.partition(partition)?.begin_at(base);
     }
     let guard = append::lock(shared);
-    batch.commit(Durability::Buffered)?;
+    batch.commit_to_free(Durability::Buffered)?;
     drop(guard);
     Ok(())
 }

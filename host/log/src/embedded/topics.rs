@@ -222,7 +222,7 @@ impl Topics {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         let topic = by_name.get(name).cloned().ok_or_else(|| LogError::TopicMissing { topic: name.to_owned() })?;
         batch.delete(&self.keyspace, name.as_bytes());
-        batch.commit(durability)?;
+        batch.commit_to_free(durability)?;
         by_name.remove(name);
         topic.deleted.store(true, Ordering::Release);
         Ok(topic)
@@ -256,10 +256,10 @@ pub(super) fn remove_blocks(database: &Database, blocks: &Keyspace, topic: u32) 
     for key in blocks.prefix_keys(&topic.to_be_bytes()) {
         batch.delete(blocks, &key?);
         if batch.len() >= DELETE_BATCH_BLOCKS {
-            std::mem::replace(&mut batch, database.batch()).commit(Durability::Buffered)?;
+            std::mem::replace(&mut batch, database.batch()).commit_to_free(Durability::Buffered)?;
         }
     }
-    Ok(batch.commit(Durability::Buffered)?)
+    Ok(batch.commit_to_free(Durability::Buffered)?)
 }
 
 /// The offset of the first record that a partition still has.

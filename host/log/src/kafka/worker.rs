@@ -321,6 +321,13 @@ impl Worker for KafkaWorker {
         self.output.send(topic, records)
     }
 
+    fn flush(&mut self) -> Result<()> {
+        match self.options.guarantee {
+            Guarantee::AtLeastOnce => self.output.flush(Instant::now() + COMMIT_TIME_MAX),
+            Guarantee::ExactlyOnce => Ok(()),
+        }
+    }
+
     fn uncommitted_bytes(&self) -> usize {
         self.output.uncommitted_bytes()
     }

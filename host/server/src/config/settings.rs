@@ -16,6 +16,9 @@ const DEFAULT_LISTENER: &str = "http://127.0.0.1:8088";
 
 const DEFAULT_SERVICE_ID: &str = "default_";
 
+/// About what the database holds in memory and has yet to write in another form.
+const RESERVE_BYTES: u64 = 128 << 20;
+
 /// Why the settings cannot be used: which, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
@@ -53,6 +56,8 @@ pub struct Settings {
     pub durability: Durability,
     /// How long topics of the embedded log keep records unless they say it themselves, milliseconds; `None`: for ever.
     pub retention_ms: Option<i64>,
+    /// Room on the disk of the state directory that is kept back, bytes.
+    pub reserve_bytes: u64,
     pub limits: Limits,
     /// Everything as it was given, for the engine and SHOW PROPERTIES.
     pub properties: BTreeMap<String, String>,
@@ -106,6 +111,13 @@ pub fn resolve(gathered: Gathered, home: Option<&str>, state_home: Option<&str>)
             ConfigError::new(message)
         })?),
     };
+    let reserve_bytes = match text("calzone.disk.reserve.bytes") {
+        None => RESERVE_BYTES,
+        Some(given) => given.parse().map_err(|_| {
+            let message = format!("calzone.disk.reserve.bytes={given}: give bytes, or 0 to write until the disk is full");
+            ConfigError::new(message)
+        })?,
+    };
     let kafka = text("bootstrap.servers").is_some().then(|| kafka_settings(&properties));
     let limits = limits::limits(&properties)?;
     for (name, value) in &properties {
@@ -129,6 +141,7 @@ pub fn resolve(gathered: Gathered, home: Option<&str>, state_home: Option<&str>)
         kafka,
         durability,
         retention_ms,
+        reserve_bytes,
         limits,
         properties,
         notes,
@@ -251,6 +264,7 @@ mod tests {
             ("ksql.advertised.listener", "http://0.0.0.0:8088", "every address"),
             ("ksql.service.id", "a b", "letters"),
             ("calzone.embedded.log.durability", "maybe", "buffered"),
+            ("calzone.disk.reserve.bytes", "much", "bytes"),
             ("calzone.embedded.log.retention.ms", "0", "-1"),
             ("calzone.embedded.log.retention.ms", "a week", "milliseconds"),
             ("calzone.plugin.batch.ms", "-1", "whole number"),

@@ -14,6 +14,9 @@ pub use groups::Joined;
 pub use transactions::TransactionState;
 use transactions::{Producer, Transaction};
 
+/// More bytes of key and value are refused, by the simulated cluster and by the embedded log when it is simulated.
+pub const RECORD_BYTES_MAX: usize = 2_000;
+
 /// All state of the cluster.
 #[derive(Default)]
 pub struct Cluster {
@@ -36,6 +39,16 @@ enum Entry {
     },
     /// The end of a transaction takes an offset, too.
     Marker,
+}
+
+/// Is the record too large for a topic?
+pub fn is_too_large(record: &RecordRef<'_>) -> bool {
+    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) > RECORD_BYTES_MAX
+}
+
+/// The error that such a record is to blame for.
+pub fn too_large(topic: &str) -> LogError {
+    LogError::RecordTooLarge { topic: topic.to_owned(), detail: format!("a record may have {RECORD_BYTES_MAX} bytes") }
 }
 
 impl Cluster {
@@ -65,6 +78,9 @@ impl Cluster {
     /// Appends records, of a transaction or at once; gives partition and offset of each.
     pub fn append(&mut self, topic: &str, records: &RecordBatch, transaction: Option<usize>) -> Result<Vec<(i32, i64)>> {
         let partitions = self.topics.get_mut(topic).ok_or_else(|| LogError::TopicMissing { topic: topic.to_owned() })?;
+        if records.iter().any(|record| is_too_large(&record)) {
+            return Err(too_large(topic));
+        }
         let count = partitions.len() as i32;
         let mut places = Vec::with_capacity(records.len());
         for record in records.iter() {

@@ -1,6 +1,6 @@
 //! What one partition's records need of the query's error policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use calzone_exec::policy::{Decide, Decision, Failure as RecordFailure};
@@ -152,13 +152,11 @@ impl Desk {
         waited: Option<Vec<(Option<Failed>, Option<Vec<u8>>)>>,
         run: &mut Run<'_>,
     ) -> Result<(), Failure> {
-        let mut pass = Pass::new(self, topic, records, Round { number: 0, waited })?;
+        let mut pass = Pass::new(self, topic, records, Round { number: 0, originals: HashMap::new(), waited })?;
         run(&mut pass)?;
         let mut next = pass.finish()?;
-        let mut number = 0;
-        while let Some((records, waited)) = next {
-            number += 1;
-            let mut pass = Pass::new(self, topic, &records, Round { number, waited })?;
+        while let Some((records, round)) = next {
+            let mut pass = Pass::new(self, topic, &records, round)?;
             run(&mut pass)?;
             next = pass.finish()?;
         }

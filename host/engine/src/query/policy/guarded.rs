@@ -1,6 +1,7 @@
 //! A query's thread under an error policy.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,7 +41,7 @@ pub struct Guard {
     /// After the log refused a record: commit after so many, to find which.
     span: Option<usize>,
     /// Where the query must stop, once all before it is committed.
-    stop_before: Option<(Place, String)>,
+    stop_before: Option<(RecordError, String)>,
     /// Records to be left out when the partition begins again at its last commit.
     condemned: BTreeMap<i32, BTreeMap<(Arc<str>, i64), Condemned>>,
     /// Groups whose heads shall be given up; `None`: all.
@@ -49,7 +50,12 @@ pub struct Guard {
     full: BTreeSet<i32>,
     /// Something was due that could not be tried.
     stuck: bool,
+    /// Failures since the last commit, which are reported with the next one: what is undone will fail again.
+    unreported: RefCell<Vec<RecordError>>,
 }
+
+/// So many failures are not kept for long.
+const UNREPORTED_MAX: usize = 10_000;
 
 impl Guard {
     /// `None` for a query without an error policy.
@@ -68,6 +74,7 @@ impl Guard {
             releases: Vec::new(),
             full: BTreeSet::new(),
             stuck: false,
+            unreported: RefCell::default(),
         })
     }
 
@@ -79,6 +86,21 @@ impl Guard {
     /// A group's head shall be given up.
     pub fn release(&mut self, group: Option<Vec<u8>>) {
         self.releases.push(group);
+    }
+
+    /// Keeps failures to be reported with the next commit.
+    pub(in crate::query) fn keep_to_report(&self, errors: &mut Vec<RecordError>) {
+        self.unreported.borrow_mut().append(errors);
+    }
+
+    /// Is it time to commit and report?
+    pub(in crate::query) fn has_much_to_report(&self) -> bool {
+        self.unreported.borrow().len() >= UNREPORTED_MAX
+    }
+
+    /// Nothing has come of what failed since the last commit: it is done again.
+    pub(in crate::query) fn forget_failures(&self) {
+        self.unreported.borrow_mut().clear();
     }
 
     /// The user wants the query to go on where it stopped.
@@ -141,9 +163,9 @@ impl Runner {
         if guard.retry_topic() == Some(&*tp.topic) {
             return self.take_in(work, fetched);
         }
-        let stop = guard.stop_before.as_ref().filter(|(place, _)| is_among(place, tp, records)).cloned();
+        let stop = guard.stop_before.as_ref().filter(|(error, _)| is_among(error, tp, records)).cloned();
         let end = match &stop {
-            Some((place, _)) => records.iter().take_while(|record| record.offset < place.offset).count(),
+            Some((error, _)) => records.iter().take_while(|record| record.offset < error.offset).count(),
             None => records.len(),
         };
         let mut start = 0;
@@ -159,9 +181,10 @@ impl Runner {
             self.commit_span(work)?;
         }
         match stop {
-            Some((_, message)) => {
+            Some((error, message)) => {
                 self.commit(work)?;
-                Err(Failure::Stop { place: None, message })
+                self.report(vec![error]);
+                Err(Failure::Stop { before: None, message })
             }
             None => Ok(()),
         }
@@ -400,6 +423,12 @@ impl Runner {
 
     /// After a commit: what was looked for is found, or lies further on.
     pub(in crate::query) fn after_commit(&self, work: &mut Work) {
+        if let Some(guard) = &self.guard {
+            let failures = std::mem::take(&mut *guard.unreported.borrow_mut());
+            if !failures.is_empty() {
+                self.report(failures);
+            }
+        }
         work.desks.values_mut().for_each(Desk::committed);
         work.fed = Fed::default();
     }
@@ -437,7 +466,7 @@ impl Runner {
                         let Some(desk) = work.desks.get_mut(&place.partition) else { return Err(Failure::Refused(message)) };
                         if desk.is_condemned(&place.topic, place.offset) {
                             let message = format!("Nothing can be made of {place}, not even a dead letter: {message}");
-                            return Err(Failure::Stop { place: None, message });
+                            return Err(Failure::Stop { before: None, message });
                         }
                         desk.condemn(RecordError {
                             class: ErrorClass::Production,
@@ -453,16 +482,18 @@ impl Runner {
                     (_, records) => guard.span = Some((records / 2).clamp(1, BATCH_RECORDS_MAX)),
                 }
             }
-            Failure::Stop { place: Some(place), message } => {
-                let tp = TopicPartition::new(place.topic.clone(), place.partition);
-                let waited = work.assigned.get(&tp).is_none_or(|position| place.offset < position.next_offset);
+            Failure::Stop { before: Some(error), message } => {
+                let tp = TopicPartition::new(error.topic.clone(), error.partition);
+                let waited = work.assigned.get(&tp).is_none_or(|position| error.offset < position.next_offset);
                 if waited {
-                    return Err(Failure::Stop { place: None, message });
+                    self.report(vec![*error]);
+                    return Err(Failure::Stop { before: None, message });
                 }
-                guard.stop_before = Some((place, message));
+                guard.stop_before = Some((*error, message));
             }
             failure => return Err(failure),
         }
+        guard.forget_failures();
         for (partition, desk) in &mut work.desks {
             guard.condemned.insert(*partition, desk.take_condemned());
         }
@@ -509,11 +540,11 @@ impl Fed {
     }
 }
 
-fn is_among(place: &Place, tp: &TopicPartition, records: &RecordBatch) -> bool {
-    place.topic == tp.topic
-        && place.partition == tp.partition
-        && records.iter().next().is_some_and(|first| first.offset <= place.offset)
-        && records.len().checked_sub(1).is_some_and(|last| records.get(last).offset >= place.offset)
+fn is_among(error: &RecordError, tp: &TopicPartition, records: &RecordBatch) -> bool {
+    error.topic == tp.topic
+        && error.partition == tp.partition
+        && records.iter().next().is_some_and(|first| first.offset <= error.offset)
+        && records.len().checked_sub(1).is_some_and(|last| records.get(last).offset >= error.offset)
 }
 
 fn slice(records: &RecordBatch, start: usize, end: usize) -> RecordBatch {

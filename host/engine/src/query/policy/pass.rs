@@ -17,12 +17,14 @@ use crate::query::Failure;
 pub struct Round {
     /// How often others were put in a record's place before.
     pub number: u32,
+    /// What lies in the topic where others were put in a record's place, by offset.
+    pub originals: HashMap<i64, Content>,
     /// Of records that waited: their last failure and their group. `None`: they come from their topic.
     pub waited: Option<Vec<(Option<Failed>, Option<Vec<u8>>)>>,
 }
 
 /// Records for another round.
-pub type Next = Option<(RecordBatch, Option<Vec<(Option<Failed>, Option<Vec<u8>>)>>)>;
+pub type Next = Option<(RecordBatch, Round)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -35,6 +37,7 @@ enum Fate {
     Replaced,
 }
 
+/// Key, value and headers.
 type Content = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<Header>);
 
 pub struct Pass<'a> {
@@ -129,6 +132,7 @@ impl<'a> Pass<'a> {
         self.check()?;
         let mut next = RecordBatch::default();
         let mut next_waited = Vec::new();
+        let mut originals = std::mem::take(&mut self.round.originals);
         let mut replacements: HashMap<usize, Content> = std::mem::take(&mut self.replacements).into_iter().collect();
         for row in 0..self.records.len() {
             let record = self.records.get(row);
@@ -158,6 +162,7 @@ impl<'a> Pass<'a> {
                 }
                 (Fate::Replaced, waited) => {
                     let Some((key, value, headers)) = replacements.remove(&row) else { continue };
+                    originals.entry(record.offset).or_insert_with(|| content(record));
                     next.push(RecordRef { key: key.as_deref(), value: value.as_deref(), headers: &headers, ..record });
                     next_waited.extend(waited.as_ref().map(|waited| waited[row].clone()));
                 }
@@ -166,7 +171,8 @@ impl<'a> Pass<'a> {
         if next.is_empty() {
             return Ok(None);
         }
-        Ok(Some((next, self.round.waited.is_some().then_some(next_waited))))
+        let waited = self.round.waited.is_some().then_some(next_waited);
+        Ok(Some((next, Round { number: self.round.number + 1, originals, waited })))
     }
 
     fn fate(&self, row: usize) -> Fate {
@@ -329,7 +335,15 @@ impl<'a> Pass<'a> {
                         Some(more) => Failed { cause: format!("{}; {more}", failed.cause).into(), ..failed },
                         None => failed,
                     };
-                    self.desk.dead_letter(&self.topic, record, &failed, topic);
+                    // What is buried is the record itself, not what was put in its place.
+                    let original = self.round.originals.get(&record.offset);
+                    let buried = match original {
+                        Some((key, value, headers)) => {
+                            RecordRef { key: key.as_deref(), value: value.as_deref(), headers, ..record }
+                        }
+                        None => record,
+                    };
+                    self.desk.dead_letter(&self.topic, buried, &failed, topic);
                 }
                 if let Some((failed, group)) = &waited {
                     self.desk.leave(&self.topic, record.offset, failed.as_ref(), group.as_deref())?;
@@ -414,6 +428,10 @@ impl Gatekeeper for Pass<'_> {
     }
 }
 
+fn content(record: RecordRef<'_>) -> Content {
+    (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec), record.headers.to_vec())
+}
+
 /// The word for statistics.
 fn action_of(decision: &Decision) -> &'static str {
     match decision {
@@ -429,5 +447,5 @@ fn action_of(decision: &Decision) -> &'static str {
 pub(super) fn stop(error: &RecordError) -> Failure {
     let place = Place { topic: error.topic.clone(), partition: error.partition, offset: error.offset };
     let message = format!("The error policy stopped the query before {place}: {} ({})", error.message, error.step);
-    Failure::Stop { place: Some(place), message }
+    Failure::Stop { before: Some(Box::new(error.clone())), message }
 }

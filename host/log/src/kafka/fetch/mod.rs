@@ -99,7 +99,8 @@ impl Fetcher {
             bytes_max: number("fetch.max.bytes", 16 << 20),
             partition_bytes_max: number("fetch.message.max.bytes", 2 << 20),
         };
-        let failed = |error: std::io::Error| LogError::Fatal { action: "preparing to read from Kafka".into(), cause: error.to_string() };
+        let failed =
+            |error: std::io::Error| LogError::Fatal { action: "preparing to read from Kafka".into(), cause: error.to_string() };
         let poll = Poll::new().map_err(failed)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(failed)?);
         Ok(Some(Fetcher {
@@ -123,7 +124,8 @@ impl Fetcher {
 
     /// Reads from these places from now on, and from no other partition. What was paused no longer is.
     pub(super) fn assign(&mut self, places: impl IntoIterator<Item = (TopicPartition, i64)>) {
-        let leaders: BTreeMap<Arc<TopicPartition>, Option<i32>> = self.lanes.drain(..).map(|lane| (lane.tp, lane.leader)).collect();
+        let leaders: BTreeMap<Arc<TopicPartition>, Option<i32>> =
+            self.lanes.drain(..).map(|lane| (lane.tp, lane.leader)).collect();
         for (tp, offset) in places {
             let known = leaders.get_key_value(&tp);
             let mut lane = Lane::new(known.map_or_else(|| Arc::new(tp), |(tp, _)| tp.clone()), offset);
@@ -364,7 +366,9 @@ impl Fetcher {
     /// Drops the connection to a broker; its partitions may be led by others by now.
     fn lose(&mut self, id: i32, trouble: &Trouble) -> std::result::Result<(), Unsupported> {
         let error = match trouble {
-            Trouble::Unsupported => return Err(Unsupported(format!("broker {id} does not know the requests that are used here"))),
+            Trouble::Unsupported => {
+                return Err(Unsupported(format!("broker {id} does not know the requests that are used here")));
+            }
             Trouble::Network(error) => error,
         };
         let Some(broker) = self.brokers.get_mut(&id) else { return Ok(()) };
@@ -464,9 +468,8 @@ impl Fetcher {
         let mut failed = Vec::new();
         for (id, broker) in &mut self.brokers {
             let Some(connection) = broker.connection.as_mut().filter(|connection| connection.is_free()) else { continue };
-            let may_be_asked = |lane: &&mut Lane| {
-                lane.leader == Some(*id) && !lane.paused && lane.rests_until.is_none_or(|until| until <= now)
-            };
+            let may_be_asked =
+                |lane: &&mut Lane| lane.leader == Some(*id) && !lane.paused && lane.rests_until.is_none_or(|until| until <= now);
             broker.asked.clear();
             for lane in self.lanes.iter_mut().filter(may_be_asked) {
                 lane.rests_until = None;
@@ -491,9 +494,10 @@ impl Fetcher {
 
     /// When there is something to do even if no broker sends anything.
     fn next_due(&self, now: Instant) -> Option<Instant> {
-        let brokers = self.brokers.iter().filter(|(id, broker)| {
-            broker.connection.is_none() && self.lanes.iter().any(|lane| lane.leader == Some(**id))
-        });
+        let brokers = self
+            .brokers
+            .iter()
+            .filter(|(id, broker)| broker.connection.is_none() && self.lanes.iter().any(|lane| lane.leader == Some(**id)));
         let rests = self.lanes.iter().filter_map(|lane| lane.rests_until);
         brokers.map(|(_, broker)| broker.retry_at).chain(rests).chain(self.leaders_due).map(|due| due.max(now)).min()
     }
@@ -516,7 +520,8 @@ impl Fetcher {
             let Ok(id) = i32::try_from(event.token().0) else { continue };
             let Some(broker) = self.brokers.get_mut(&id) else { continue };
             if let Some(connection) = &mut broker.connection
-                && let Err(trouble) = connection.note(event.is_readable() || event.is_read_closed(), event.is_writable(), &self.client)
+                && let Err(trouble) =
+                    connection.note(event.is_readable() || event.is_read_closed(), event.is_writable(), &self.client)
             {
                 failed.push((id, trouble));
             }

@@ -2,8 +2,8 @@
 
 use super::{Code, NativeError, c_string, milliseconds, owned_text};
 use crate::error::{LogError, Result};
-use crate::kafka::settings::ClientSettings;
 use crate::kafka::fetch::Leaders;
+use crate::kafka::settings::ClientSettings;
 use crate::topic::{TopicInfo, TopicPartition};
 use rdkafka_sys::*;
 use std::ffi::c_void;

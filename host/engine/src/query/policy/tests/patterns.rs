@@ -66,6 +66,8 @@ fn a_stopped_query_stands_before_the_record_and_goes_on_when_asked() {
     world.flaky.fail("b", 0);
     world.start().settle().unwrap();
     assert_eq!(world.output(), ["a", "b", "c"]);
+    let report = (1, "b is not ready".to_owned());
+    assert_eq!(world.reported(), [report.clone(), report]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StringArray};
+use calzone_exec::policy::{Decide, Decision, Failure as RecordFailure};
 use calzone_exec::{Stage, Topology, TopologyOptions};
 use calzone_functions::{
     Aggregate, Argument, Binding, Evaluated, FunctionDefinition, Implementation, Registry, RowError, Scalar, ScalarDefinition,
@@ -21,7 +22,7 @@ use calzone_plan::plan::{PluginUse, StageStep, StepColumn};
 use calzone_plan::{Catalog, PlanContext, PluginLookup, QueryPlan, StageOffer, TopicLookup};
 use calzone_sandbox::{Grants, Limits};
 use calzone_sql::ast::{Grant, Statement};
-use calzone_state::Database;
+use calzone_state::{Database, Durability};
 use calzone_types::{Header, RecordBatch, RecordRef, SqlType, Value};
 
 use crate::options::EngineOptions;
@@ -87,6 +88,28 @@ impl Guest for Flaky {
     fn stage(&self, _: &StageStep, _: &Grants) -> Result<Box<dyn Stage>, String> {
         Err("not this one".into())
     }
+
+    fn error_policy(&self, policy: &str, _: &[(String, String)]) -> Result<Box<dyn Decide>, String> {
+        Ok(Box::new(Plugin(policy.to_owned())))
+    }
+}
+
+/// A policy of a plugin, by its name.
+struct Plugin(String);
+
+impl Decide for Plugin {
+    fn decide(&mut self, failures: &[RecordFailure<'_>]) -> Vec<Decision> {
+        let decide = |failure: &RecordFailure<'_>| match &*self.0 {
+            // `{"V":"a"}` becomes `{"V":"a+"}`.
+            "mend" => {
+                let text = String::from_utf8_lossy(failure.value.unwrap_or_default()).replace("\"}", "+\"}");
+                let headers = vec![("mended".into(), Some(failure.offset.to_string().into_bytes()))];
+                Decision::Replace { key: failure.key.map(<[u8]>::to_vec), value: Some(text.into_bytes()), headers }
+            }
+            topic => Decision::DeadLetter { topic: Some(topic.into()), cause: Some("as the plugin wants it".into()) },
+        };
+        failures.iter().map(decide).collect()
+    }
 }
 
 /// A server's log and state, and the policy and query that tests are about.
@@ -144,7 +167,16 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::open(&directory.path().join("data")).unwrap();
         let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(database.clone(), EmbeddedSettings::default()).unwrap());
-        World::on(log, database, directory, "", Guarantee::ExactlyOnce, query, policy)
+        World::on(log, database, directory, "", Guarantee::ExactlyOnce, with_policy(plan(None, query, "s"), policy))
+    }
+
+    /// A query that names the policy that a statement makes. Its sink is the topic `o`.
+    pub fn by_statements(policy: &str, query: &str) -> World {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(&directory.path().join("data")).unwrap();
+        let settings = EmbeddedSettings { durability: Durability::Buffered, ..EmbeddedSettings::default() };
+        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(database.clone(), settings).unwrap());
+        World::on(log, database, directory, "", Guarantee::ExactlyOnce, plan(Some(policy), query, "s"))
     }
 
     /// The same on the cluster at this address.
@@ -155,7 +187,14 @@ impl World {
         let log = Arc::new(KafkaLog::open(database.clone(), KafkaSettings { client }).unwrap());
         let suffix = format!("-{}-{}", std::process::id(), now_ms());
         let query = "CREATE STREAM o AS SELECT k, FLAKY(v) AS v FROM s EMIT CHANGES;";
-        World::on(log, database, directory, &suffix, guarantee, query, policy)
+        let policy = QueryPolicy {
+            dead_letter_topic: format!("{}{suffix}", policy.dead_letter_topic).into(),
+            retry_topic: format!("{}{suffix}", policy.retry_topic).into(),
+            redirect_topic: format!("{}{suffix}", policy.redirect_topic).into(),
+            ..policy
+        };
+        let plan = with_policy(plan(None, query, &format!("s{suffix}")), policy);
+        World::on(log, database, directory, &suffix, guarantee, plan)
     }
 
     fn on(
@@ -164,32 +203,23 @@ impl World {
         directory: tempfile::TempDir,
         suffix: &str,
         guarantee: Guarantee,
-        query: &str,
-        policy: QueryPolicy,
+        plan: QueryPlan,
     ) -> World {
-        let name = |topic: &str| format!("{topic}{suffix}");
+        let suffix = suffix.to_owned();
         for topic in ["s", "o"] {
-            log.create_topic(&TopicSpec { name: name(topic), partitions: 1, ..TopicSpec::default() }).unwrap();
+            log.create_topic(&TopicSpec { name: format!("{topic}{suffix}"), partitions: 1, ..TopicSpec::default() }).unwrap();
         }
-        let policy = QueryPolicy {
-            dead_letter_topic: name(&policy.dead_letter_topic).into(),
-            retry_topic: name(&policy.retry_topic).into(),
-            redirect_topic: name(&policy.redirect_topic).into(),
-            ..policy
-        };
         let options = EngineOptions {
             service_id: "test_".into(),
             state_dir: directory.path().into(),
-            properties: BTreeMap::new(),
+            properties: BTreeMap::from([("ksql.logging.processing.topic.auto.create".into(), "true".into())]),
             compiler: "false".into(),
             limits: Limits::default(),
             outbound: None,
             cluster: None,
         };
         let processing_log = ProcessingLog::start(&log, &options).unwrap();
-        let plan = QueryPlan { error_policy: Some(Arc::new(policy)), ..plan(query, &name("s")) };
         let (clock, flaky) = (Arc::new(Hand(AtomicI64::new(1_000_000))), Flaky::default());
-        let suffix = suffix.to_owned();
         World { directory, suffix, guarantee, log, database, processing_log, clock, flaky, plan }
     }
 
@@ -223,7 +253,8 @@ impl World {
             topics.push(policy.retry_topic.to_string());
         }
         let plugin = PluginUse { name: "FLAKY".into(), plugin: "p".into(), item: "flaky".into() };
-        let binding = PluginBinding { revision: 1, since: 0, guest: Arc::new(self.flaky.clone()), grants: Grants::default() };
+        let binding = || PluginBinding { revision: 1, since: 0, guest: Arc::new(self.flaky.clone()), grants: Grants::default() };
+        let bindings = self.plan.plugins.iter().cloned().chain([plugin]).map(|used| (used, binding())).collect();
         let options = RunnerOptions {
             query_id: "Q".into(),
             topology,
@@ -239,7 +270,7 @@ impl World {
             sink_topic: Some(self.name("o")),
             commit_interval: Duration::from_secs(3600),
             commit_when_idle: commits,
-            bindings: Arc::new(BTreeMap::from([(plugin, binding)])),
+            bindings: Arc::new(bindings),
             breaker: Default::default(),
             paused: false,
             clock: self.clock.clone(),
@@ -306,6 +337,19 @@ impl World {
         seen
     }
 
+    /// Offset and message of each entry of the processing log, once nothing is on its way there.
+    pub fn reported(&self) -> Vec<(i64, String)> {
+        self.processing_log.stop();
+        let entry = |seen: Seen| {
+            let entry: serde_json::Value = serde_json::from_str(&seen.value.unwrap_or_default()).unwrap();
+            let kinds = ["deserializationError", "recordProcessingError", "productionError", "serializationError"];
+            let message = &entry["message"];
+            let text = kinds.iter().find_map(|kind| message[kind]["errorMessage"].as_str());
+            (message["offset"].as_i64().unwrap(), text.unwrap_or_default().to_owned())
+        };
+        self.read("test_ksql_processing_log").into_iter().map(entry).collect()
+    }
+
     /// The values that the query has written.
     pub fn output(&self) -> Vec<String> {
         let value = |seen: Seen| {
@@ -344,6 +388,14 @@ impl Query<'_> {
         Ok(())
     }
 
+    /// Takes some steps.
+    pub fn steps(&mut self, count: usize) {
+        for _ in 0..count {
+            (self.work.worker.wake_handle())();
+            self.runner.step(&mut self.work).unwrap();
+        }
+    }
+
     /// Takes steps until something is so.
     pub fn until(&mut self, what: &str, done: impl Fn() -> bool) {
         let started = Instant::now();
@@ -362,7 +414,11 @@ impl Query<'_> {
     }
 }
 
-fn plan(query: &str, topic: &str) -> QueryPlan {
+fn with_policy(plan: QueryPlan, policy: QueryPolicy) -> QueryPlan {
+    QueryPlan { error_policy: Some(Arc::new(policy)), ..plan }
+}
+
+fn plan(policy: Option<&str>, query: &str, topic: &str) -> QueryPlan {
     let mut catalog = Catalog { functions: Registry::built_in(), ..Catalog::default() };
     let overload = ScalarOverload {
         signature: Signature::of(&[("value", SqlType::Varchar)], SqlType::Varchar),
@@ -375,6 +431,12 @@ fn plan(query: &str, topic: &str) -> QueryPlan {
     let Statement::CreateSource(statement) = &parsed.statement else { panic!("it creates no source") };
     let created = calzone_plan::create_source(&context(&catalog.clone()), statement, &source).unwrap();
     catalog.sources.insert(created.source.name.to_string(), Arc::new(created.source));
+    if let Some(policy) = policy {
+        let parsed = calzone_sql::parse_statement(policy).unwrap();
+        let Statement::CreateErrorPolicy(statement) = &parsed.statement else { panic!("{policy} makes no policy") };
+        let made = calzone_plan::create_error_policy(&context(&catalog.clone()), statement).unwrap().unwrap();
+        catalog.error_policies.insert(made.name.to_string(), Arc::new(made));
+    }
     let parsed = calzone_sql::parse_statement(query).unwrap();
     let Statement::CreateSourceAs(statement) = &parsed.statement else { panic!("{query} is no query") };
     calzone_plan::create_source_as(&context(&catalog), statement, query, "Q").unwrap().plan
@@ -416,7 +478,7 @@ impl PluginLookup for NoPlugins {
         Err("there are no plugins".into())
     }
 
-    fn error_policy(&self, _: &str, _: Option<&str>, _: &[(String, String)]) -> Result<Arc<str>, String> {
-        Err("there are no plugins".into())
+    fn error_policy(&self, _: &str, policy: Option<&str>, _: &[(String, String)]) -> Result<Arc<str>, String> {
+        policy.map(Arc::from).ok_or_else(|| "name the policy".into())
     }
 }
