@@ -37,6 +37,12 @@ impl StateError {
         let path = path.to_path_buf();
         match error {
             fjall::Error::Locked => StateError::Locked { path },
+            // A file that ends too early or whose content is impossible is not a file system that refuses.
+            fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source))
+                if matches!(source.kind(), std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData) =>
+            {
+                StateError::Corrupt { path, detail: source.to_string() }
+            }
             fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => {
                 StateError::Io { path, action, source }
             }
@@ -47,5 +53,21 @@ impl StateError {
             }
             other => StateError::Corrupt { path, detail: format!("{other:?}") },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn files_that_end_too_early_are_damaged_and_a_full_disk_is_not() {
+        let path = std::path::Path::new("/x");
+        let of = |kind| StateError::of(fjall::Error::Io(Error::from(kind)), path, "open");
+        assert!(matches!(of(ErrorKind::UnexpectedEof), StateError::Corrupt { .. }));
+        assert!(matches!(of(ErrorKind::InvalidData), StateError::Corrupt { .. }));
+        assert!(matches!(of(ErrorKind::StorageFull), StateError::Io { .. }));
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::query::now_ms;
 
 /// How often it is looked whether there is something to tell.
-const STEP: Duration = Duration::from_millis(50);
+const STEP: Duration = Duration::from_millis(100);
 /// Rest after the topic could not be read or written.
 const RETRY: Duration = Duration::from_secs(1);
 /// What is older is of no use to anybody.
