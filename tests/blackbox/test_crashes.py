@@ -102,9 +102,10 @@ def test_terminating_the_cluster_under_load_loses_nothing_and_repeats_nothing(ma
         copied = [row[0] for row in server.rows("SELECT n FROM copied;")]
         assert copied and len(copied) == len(set(copied)) and set(copied) <= set(written)
         # What the query had read is copied as a whole: of each partition the first rows.
-        place = lambda stream: sorted(map(tuple, server.rows(f"SELECT ROWPARTITION AS p, ROWOFFSET AS o, n FROM {stream};")))
+        place = lambda stream, count: sorted(map(tuple, server.rows(f"SELECT ROWPARTITION AS p, ROWOFFSET AS o, n FROM {stream} EMIT CHANGES LIMIT {count};")))
+        source, sink = place("s", len(written)), place("copied", len(copied))
         for partition in range(3):
             of = lambda rows: [n for p, _, n in rows if p == partition]
-            came, left = of(place("s")), of(place("copied"))
+            came, left = of(source), of(sink)
             assert came[:len(left)] == left
         assert server.stop() == 0

@@ -463,6 +463,8 @@ impl Runner {
         if let Some(guard) = &self.guard {
             guard.forget_failures();
         }
+        // They may be somebody else's before they come back.
+        work.desks.keys().for_each(|partition| self.statistics.policy.forget(*partition));
         if let Err(e) = work.worker.abort() {
             tracing::warn!(query = %self.options.query_id, error = %e, "uncommitted records could not be dropped at once");
         }

@@ -10,7 +10,7 @@ use calzone_state::TransactionStore;
 use calzone_types::{RecordBatch, RecordRef};
 
 use super::entry::{Entry, Failed};
-use super::headers::{self, Author, Origin};
+use super::headers::{self, Author, Origin, Retried};
 use super::pass::{Pass, Round, stop};
 use super::waiting::{Due, Waiting};
 use crate::query::{Failure, QueryStatistics};
@@ -169,7 +169,7 @@ impl Desk {
         let Some(waiting) = &mut self.waiting else { return Ok(foreign) };
         for record in records.iter() {
             match headers::parse_retry(record) {
-                Some((topic, offset, entry)) => waiting.take_in(&topic, offset, &entry)?,
+                Some(Retried { topic, offset, entry, lock }) => waiting.take_in(&topic, offset, &entry, lock)?,
                 None => foreign.push(record.offset),
             }
         }
@@ -232,7 +232,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Sends a record to the retry topic, locking its group or behind others of it if it has one.
+    /// Sends a record to the retry topic, locking its group or behind others of it if it has one: records of a group in their
+    /// order.
     pub(super) fn to_retry(
         &mut self,
         topic: &Arc<str>,
@@ -241,6 +242,7 @@ impl Desk {
         group: Option<Vec<u8>>,
     ) -> Result<(), Failure> {
         let Some(waiting) = &mut self.waiting else { return Ok(()) };
+        let mut lock = None;
         if let Some(group) = &group {
             match &failed {
                 Some(failed) if !waiting.is_locked(topic, group) => {
@@ -248,6 +250,7 @@ impl Desk {
                 }
                 _ => waiting.follow(topic, group, record.offset)?,
             }
+            lock = waiting.lock_id(topic, group);
             self.redirect(topic, record.offset, group, true);
         }
         let entry = Entry {
@@ -258,7 +261,7 @@ impl Desk {
             value: record.value.map(<[u8]>::to_vec),
             headers: record.headers.to_vec(),
         };
-        let headers = headers::retry(&entry, topic, self.partition, record.offset);
+        let headers = headers::retry(&entry, topic, self.partition, record.offset, lock);
         let target = self.policy.retry_topic.clone();
         self.put(&target, RecordRef { offset: 0, partition: self.partition, headers: &headers, ..record });
         Ok(())

@@ -42,6 +42,8 @@ pub struct Entry {
 pub struct Lock {
     /// Records that wait, also those that are still on their way through the retry topic.
     pub count: u64,
+    /// Offset of the record that locked it.
+    pub first: i64,
     /// When it was locked, milliseconds since the epoch.
     pub since_ms: i64,
     /// Offset of the last record that waits.
@@ -53,6 +55,9 @@ pub struct Lock {
     /// The first record, if it has failed: its offset and how.
     pub head: Option<(i64, Failed)>,
 }
+
+/// Tells locks of one group from each other: the offset that locked it, and when.
+pub type LockId = (i64, i64);
 
 impl Entry {
     pub fn record<'a>(&'a self, partition: i32, offset: i64) -> RecordRef<'a> {
@@ -97,9 +102,13 @@ impl Entry {
 }
 
 impl Lock {
+    pub fn id(&self) -> LockId {
+        (self.first, self.since_ms)
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
-        for number in [self.count as i64, self.since_ms, self.last, self.done, self.dead_until] {
+        for number in [self.count as i64, self.first, self.since_ms, self.last, self.done, self.dead_until] {
             write_i64(number, &mut out);
         }
         write_option(&self.head, &mut out, |(offset, failed), out| {
@@ -114,6 +123,7 @@ impl Lock {
         read_version(bytes)?;
         Ok(Lock {
             count: read_i64(bytes)?.max(0) as u64,
+            first: read_i64(bytes)?,
             since_ms: read_i64(bytes)?,
             last: read_i64(bytes)?,
             done: read_i64(bytes)?,
@@ -241,7 +251,7 @@ mod tests {
         let bytes = entry.encode();
         assert_eq!(Entry::decode(&bytes), Ok(entry));
         assert!((0..bytes.len()).all(|end| Entry::decode(&bytes[..end]).is_err()));
-        let lock = Lock { count: 2, since_ms: 1, last: 9, done: 7, dead_until: i64::MIN, head: Some((8, failed)) };
+        let lock = Lock { count: 2, first: 6, since_ms: 1, last: 9, done: 7, dead_until: i64::MIN, head: Some((8, failed)) };
         assert_eq!(Lock::decode(&lock.encode()), Ok(lock));
         assert_eq!(read_record_key(&record_key("t", 5)), Ok(("t".into(), 5)));
         assert_eq!(read_lock_key(&lock_key("t", b"k")), Ok(("t".into(), b"k".to_vec())));

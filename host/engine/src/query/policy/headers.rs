@@ -7,7 +7,7 @@ use std::sync::Arc;
 use calzone_plan::error_policy::HeaderStyle;
 use calzone_types::Header;
 
-use super::entry::{Entry, Failed};
+use super::entry::{Entry, Failed, LockId};
 
 /// Where a record lay when it was read first.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +53,10 @@ const RETRY_DUE: &str = "calzone.retry.due";
 const RETRY_CLASS: &str = "calzone.retry.class";
 const RETRY_STEP: &str = "calzone.retry.step";
 const RETRY_MESSAGE: &str = "calzone.retry.message";
-/// Only of records that are processed in order.
+/// Only of records that are processed in order: what they are ordered by, and the lock that they wait for, as
+/// `<first offset>@<since>`.
 const RETRY_GROUP: &str = "calzone.retry.group";
+const RETRY_LOCK: &str = "calzone.retry.lock";
 
 /// Header of a record while it is tried again: which attempt it is, from 2. It leaves the query with no record.
 pub const ATTEMPT: &str = "calzone.attempt";
@@ -158,7 +160,7 @@ fn connect_stage(class: &str) -> &'static str {
 }
 
 /// The headers of a record in the retry topic.
-pub fn retry(entry: &Entry, topic: &str, partition: i32, offset: i64) -> Vec<Header> {
+pub fn retry(entry: &Entry, topic: &str, partition: i32, offset: i64, lock: Option<LockId>) -> Vec<Header> {
     let mut headers = match &entry.failed {
         Some(failed) => without_attempt(&entry.headers, failed).to_vec(),
         None => entry.headers.clone(),
@@ -181,11 +183,25 @@ pub fn retry(entry: &Entry, topic: &str, partition: i32, offset: i64) -> Vec<Hea
     if let Some(group) = &entry.group {
         headers.push(binary(RETRY_GROUP, group));
     }
+    if let Some((first, since_ms)) = lock {
+        headers.push(text(RETRY_LOCK, &format!("{first}@{since_ms}")));
+    }
     headers
 }
 
-/// A record as it was read from the retry topic: its topic, offset and content. `None` if it is none of ours.
-pub fn parse_retry(record: calzone_types::RecordRef<'_>) -> Option<(Arc<str>, i64, Entry)> {
+/// A record as it was read from the retry topic.
+#[derive(Debug, PartialEq)]
+pub struct Retried {
+    /// Where it lay when it was read first.
+    pub topic: Arc<str>,
+    pub offset: i64,
+    pub entry: Entry,
+    /// What it waits for, if it waits in order.
+    pub lock: Option<LockId>,
+}
+
+/// `None` if the record is none of ours.
+pub fn parse_retry(record: calzone_types::RecordRef<'_>) -> Option<Retried> {
     // The record may itself have come from a retry topic: only the last ones are ours.
     let first = record.headers.iter().rposition(|(name, _)| **name == *RETRY_TOPIC)?;
     let (original, ours) = record.headers.split_at(first);
@@ -210,7 +226,9 @@ pub fn parse_retry(record: calzone_types::RecordRef<'_>) -> Option<(Arc<str>, i6
         value: record.value.map(<[u8]>::to_vec),
         headers: original.to_vec(),
     };
-    Some((word(RETRY_TOPIC)?.into(), number(RETRY_OFFSET)?, entry))
+    let lock = word(RETRY_LOCK).and_then(|lock| lock.split_once('@'));
+    let lock = lock.and_then(|(first, since_ms)| Some((first.parse().ok()?, since_ms.parse().ok()?)));
+    Some(Retried { topic: word(RETRY_TOPIC)?.into(), offset: number(RETRY_OFFSET)?, entry, lock })
 }
 
 pub fn text(name: &str, value: &str) -> Header {
@@ -238,12 +256,13 @@ mod tests {
             headers: vec![text("mine", "1")],
         };
         // Through two retry topics, one after the other.
-        let outer = Entry { headers: retry(&inner, "a", 1, 7), failed: None, group: None, ..inner.clone() };
-        let headers = retry(&outer, "b", 2, 8);
+        let outer = Entry { headers: retry(&inner, "a", 1, 7, Some((3, 11))), failed: None, group: None, ..inner.clone() };
+        let headers = retry(&outer, "b", 2, 8, None);
         let record = RecordRef { offset: 0, timestamp: 42, partition: 2, key: Some(b"k"), value: None, headers: &headers };
-        assert_eq!(parse_retry(record), Some(("b".into(), 8, outer.clone())));
+        let back = |topic: &str, offset, entry, lock| Some(Retried { topic: topic.into(), offset, entry, lock });
+        assert_eq!(parse_retry(record), back("b", 8, outer.clone(), None));
         let record = RecordRef { headers: &outer.headers, ..record };
-        assert_eq!(parse_retry(record), Some(("a".into(), 7, inner)));
+        assert_eq!(parse_retry(record), back("a", 7, inner, Some((3, 11))));
         assert_eq!(parse_retry(RecordRef { headers: &[text("mine", "1")], ..record }), None);
     }
 }

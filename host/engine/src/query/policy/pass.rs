@@ -1,7 +1,7 @@
 //! Records on one way through a task: which of them failed, and what becomes of those and of the ones behind them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use calzone_exec::policy::{Decision, Failure as RecordFailure, Gatekeeper};
@@ -52,6 +52,8 @@ pub struct Pass<'a> {
     /// Groups that are held, from which row on.
     held: HashMap<Vec<u8>, usize>,
     replacements: Vec<(usize, Content)>,
+    /// Records that failed here first and are to be tried again in order, by row: they leave with those that wait behind them.
+    locking: BTreeMap<usize, Failed>,
     /// How many errors were decided about.
     settled: usize,
     /// Why the work cannot go on.
@@ -69,6 +71,7 @@ impl<'a> Pass<'a> {
             fates: Vec::new(),
             held: HashMap::new(),
             replacements: Vec::new(),
+            locking: BTreeMap::new(),
             settled: 0,
             failure: None,
         };
@@ -132,6 +135,7 @@ impl<'a> Pass<'a> {
         self.check()?;
         let mut next = RecordBatch::default();
         let mut next_waited = Vec::new();
+        let mut next_groups: HashSet<Vec<u8>> = HashSet::new();
         let mut originals = std::mem::take(&mut self.round.originals);
         let mut replacements: HashMap<usize, Content> = std::mem::take(&mut self.replacements).into_iter().collect();
         for row in 0..self.records.len() {
@@ -144,7 +148,14 @@ impl<'a> Pass<'a> {
                         break;
                     }
                 }
-                (Fate::Gone, _) => {}
+                (Fate::Gone, _) => {
+                    let Some(failed) = self.locking.remove(&row) else { continue };
+                    match &group {
+                        // An earlier one of the group has its turn once more.
+                        Some(group) if next_groups.contains(group) => next.push(record),
+                        _ => self.desk.to_retry(&self.topic, record, Some(failed), group)?,
+                    }
+                }
                 (Fate::Passes, Some(waited)) => {
                     self.desk.leave(&self.topic, record.offset, waited[row].0.as_ref(), group.as_deref())?;
                 }
@@ -164,6 +175,7 @@ impl<'a> Pass<'a> {
                     let Some((key, value, headers)) = replacements.remove(&row) else { continue };
                     originals.entry(record.offset).or_insert_with(|| content(record));
                     next.push(RecordRef { key: key.as_deref(), value: value.as_deref(), headers: &headers, ..record });
+                    next_groups.extend(group);
                     next_waited.extend(waited.as_ref().map(|waited| waited[row].clone()));
                 }
             }
@@ -363,7 +375,9 @@ impl<'a> Pass<'a> {
                 let failed = Failed { due_ms: self.desk.now_ms.saturating_add(after_ms), ..failed };
                 match (&waited, &mut self.desk.waiting) {
                     (Some(_), Some(waiting)) => waiting.fail(&self.topic, &group, record.offset, failed)?,
-                    _ => self.desk.to_retry(&self.topic, record, Some(failed), Some(group.clone()))?,
+                    _ => {
+                        self.locking.insert(row, failed);
+                    }
                 }
                 self.held.insert(group, row);
                 self.set_fate(row, Fate::Gone);

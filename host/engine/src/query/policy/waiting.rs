@@ -9,7 +9,7 @@ use std::sync::Arc;
 use calzone_exec::ExecError;
 use calzone_state::{Store, TransactionStore};
 
-use super::entry::{self, Entry, Failed, Lock};
+use super::entry::{self, Entry, Failed, Lock, LockId};
 
 /// A group that begins to move again is tried with one record, then two, four … up to so many at a time.
 const RUN_MAX: usize = 1024;
@@ -130,6 +130,7 @@ impl Waiting {
     pub fn lock(&mut self, topic: &Arc<str>, group: &[u8], offset: i64, failed: Failed, now_ms: i64) -> Result<(), ExecError> {
         let lock = Lock {
             count: 1,
+            first: offset,
             since_ms: now_ms,
             last: offset,
             done: offset - 1,
@@ -154,13 +155,22 @@ impl Waiting {
         Ok(())
     }
 
-    /// Takes in a record that has come through the retry topic.
-    pub fn take_in(&mut self, topic: &Arc<str>, offset: i64, entry: &Entry) -> Result<(), ExecError> {
+    /// Which lock of the group it is.
+    pub fn lock_id(&self, topic: &str, group: &[u8]) -> Option<LockId> {
+        self.group(topic, group).map(|group| group.lock.id())
+    }
+
+    /// Takes in a record that has come through the retry topic. `lock`: what it was sent to wait for.
+    pub fn take_in(&mut self, topic: &Arc<str>, offset: i64, entry: &Entry, lock: Option<LockId>) -> Result<(), ExecError> {
         let key = entry::record_key(topic, offset);
         match &entry.group {
             Some(group) => {
                 // Without its lock it has been processed already: it has come twice.
                 let Some(found) = self.groups.get_mut(topic).and_then(|groups| groups.get_mut(group)) else { return Ok(()) };
+                // Sent before a crash that has undone its lock: the records of this one come in their order behind it.
+                if lock.is_some_and(|lock| lock != found.lock.id()) {
+                    return Ok(());
+                }
                 if offset <= found.lock.done || !found.here.insert(offset) {
                     return Ok(());
                 }
@@ -348,4 +358,43 @@ impl Group {
 
 fn due_of(entry: &Entry) -> i64 {
     entry.failed.as_ref().map_or(NOW, |failed| failed.due_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use calzone_state::Database;
+
+    use super::*;
+
+    #[test]
+    fn what_was_sent_behind_a_lock_that_a_crash_has_undone_is_not_taken_in() {
+        let database = Database::temporary().unwrap();
+        let store = || TransactionStore::new(database.keyspace("retry").unwrap(), b"p");
+        let failed = Failed { attempts: 1, due_ms: 0, class: "plugin".into(), step: "s".into(), cause: "c".into() };
+        let entry = Entry {
+            failed: None,
+            group: Some(b"g".to_vec()),
+            timestamp: 0,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let topic: Arc<str> = "t".into();
+        let mut waiting = Waiting::open(store()).unwrap();
+        // Record 7 failed and was sent; the server died; this time record 5 fails before it.
+        waiting.lock(&topic, b"g", 5, failed, 20).unwrap();
+        waiting.follow(&topic, b"g", 6).unwrap();
+        waiting.follow(&topic, b"g", 7).unwrap();
+        waiting.take_in(&topic, 7, &entry, Some((7, 10))).unwrap();
+        assert_eq!((waiting.count(), waiting.next_due()), (0, None));
+        let id = waiting.lock_id(&topic, b"g");
+        for offset in 5..=7 {
+            waiting.take_in(&topic, offset, &entry, id).unwrap();
+        }
+        for offset in 5..=7 {
+            let due: Vec<i64> = waiting.due(20, 1).unwrap().iter().map(|due| due.offset).collect();
+            assert_eq!(due, [offset]);
+            assert_eq!(waiting.leave(&topic, offset, Some(b"g"), 0).unwrap(), offset == 7);
+        }
+    }
 }
