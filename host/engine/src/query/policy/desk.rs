@@ -165,13 +165,21 @@ impl Desk {
 
     /// Takes in what has come through the retry topic; gives the offsets of records that are none of ours.
     pub fn take_in(&mut self, records: &RecordBatch) -> Result<Vec<i64>, ExecError> {
-        let mut foreign = Vec::new();
+        let (mut foreign, mut settled) = (Vec::new(), Vec::new());
         let Some(waiting) = &mut self.waiting else { return Ok(foreign) };
         for record in records.iter() {
             match headers::parse_retry(record) {
-                Some(Retried { topic, offset, entry, lock }) => waiting.take_in(&topic, offset, &entry, lock)?,
+                Some(Retried { topic, offset, entry, lock }) => {
+                    if !waiting.take_in(&topic, offset, &entry, lock)? {
+                        settled.extend(entry.group.map(|group| (topic, offset, group)));
+                    }
+                }
                 None => foreign.push(record.offset),
             }
+        }
+        // Nobody else takes back that they wait.
+        for (topic, offset, group) in settled {
+            self.redirect(&topic, offset, &group, false);
         }
         self.show();
         Ok(foreign)

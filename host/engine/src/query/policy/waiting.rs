@@ -160,19 +160,21 @@ impl Waiting {
         self.group(topic, group).map(|group| group.lock.id())
     }
 
-    /// Takes in a record that has come through the retry topic. `lock`: what it was sent to wait for.
-    pub fn take_in(&mut self, topic: &Arc<str>, offset: i64, entry: &Entry, lock: Option<LockId>) -> Result<(), ExecError> {
+    /// Takes in a record that has come through the retry topic. `lock`: what it was sent to wait for. False if it does not wait,
+    /// as a crash has undone what it was sent for.
+    pub fn take_in(&mut self, topic: &Arc<str>, offset: i64, entry: &Entry, lock: Option<LockId>) -> Result<bool, ExecError> {
         let key = entry::record_key(topic, offset);
         match &entry.group {
             Some(group) => {
                 // Without its lock it has been processed already: it has come twice.
-                let Some(found) = self.groups.get_mut(topic).and_then(|groups| groups.get_mut(group)) else { return Ok(()) };
+                let Some(found) = self.groups.get_mut(topic).and_then(|groups| groups.get_mut(group)) else { return Ok(false) };
+                let waits = offset > found.lock.done && offset <= found.lock.last;
                 // Sent before a crash that has undone its lock: the records of this one come in their order behind it.
                 if lock.is_some_and(|lock| lock != found.lock.id()) {
-                    return Ok(());
+                    return Ok(waits);
                 }
                 if offset <= found.lock.done || !found.here.insert(offset) {
-                    return Ok(());
+                    return Ok(waits);
                 }
                 self.store.put(&key, &entry.encode())?;
                 self.count += 1;
@@ -188,7 +190,7 @@ impl Waiting {
                 self.count += 1;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// When the next record is due, milliseconds since the epoch.
@@ -371,21 +373,14 @@ mod tests {
         let database = Database::temporary().unwrap();
         let store = || TransactionStore::new(database.keyspace("retry").unwrap(), b"p");
         let failed = Failed { attempts: 1, due_ms: 0, class: "plugin".into(), step: "s".into(), cause: "c".into() };
-        let entry = Entry {
-            failed: None,
-            group: Some(b"g".to_vec()),
-            timestamp: 0,
-            key: None,
-            value: None,
-            headers: Vec::new(),
-        };
+        let entry = Entry { failed: None, group: Some(b"g".to_vec()), timestamp: 0, key: None, value: None, headers: Vec::new() };
         let topic: Arc<str> = "t".into();
         let mut waiting = Waiting::open(store()).unwrap();
         // Record 7 failed and was sent; the server died; this time record 5 fails before it.
         waiting.lock(&topic, b"g", 5, failed, 20).unwrap();
         waiting.follow(&topic, b"g", 6).unwrap();
         waiting.follow(&topic, b"g", 7).unwrap();
-        waiting.take_in(&topic, 7, &entry, Some((7, 10))).unwrap();
+        assert!(waiting.take_in(&topic, 7, &entry, Some((7, 10))).unwrap());
         assert_eq!((waiting.count(), waiting.next_due()), (0, None));
         let id = waiting.lock_id(&topic, b"g");
         for offset in 5..=7 {
@@ -396,5 +391,6 @@ mod tests {
             assert_eq!(due, [offset]);
             assert_eq!(waiting.leave(&topic, offset, Some(b"g"), 0).unwrap(), offset == 7);
         }
+        assert!(!waiting.take_in(&topic, 7, &entry, id).unwrap());
     }
 }
