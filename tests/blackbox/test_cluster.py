@@ -116,7 +116,10 @@ def test_any_server_answers_for_all(make_server):
     def status_of_all(server):
         hosts = json.loads(server.request("GET", "/clusterStatus")[1])["clusterStatus"]
         reported = all(host["hostStoreLags"]["updateTimeMs"] > 0 for host in hosts.values())
-        return hosts if len(hosts) == 3 and reported and all(host["hostAlive"] for host in hosts.values()) else None
+        # All have joined both queries' groups.
+        lags = [{store.split("#")[0] for store in host["hostStoreLags"]["stateStoreLags"]} for host in hosts.values()]
+        shared = all(len(host["activeStandbyPerQuery"]) == 2 for host in hosts.values()) and all(len(queries) == 2 for queries in lags)
+        return hosts if len(hosts) == 3 and reported and shared and all(host["hostAlive"] for host in hosts.values()) else None
 
     for server in servers:
         hosts = wait_for("all three are alive", lambda: status_of_all(server))

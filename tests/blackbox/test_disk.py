@@ -51,9 +51,10 @@ def is_exact(server, acknowledged, unsure=()):
 
 
 def insert_until_refused(server, acknowledged, unsure, first, pad):
-    """Gives what the server says."""
+    """Gives what the server says. The rows are such that compressing them does not help."""
     for n in range(first, first + 2000):
-        status, answer = server.request("POST", "/ksql", {"ksql": f"INSERT INTO s VALUES ('k{n % 3}', {n}, '{'x' * pad}');", "streamsProperties": {}})
+        sql = f"INSERT INTO s VALUES ('k{n % 3}', {n}, '{os.urandom(pad // 2).hex()}');"
+        status, answer = server.request("POST", "/ksql", {"ksql": sql, "streamsProperties": {}})
         if status != 200:
             unsure.add(n)
             return answer.decode()
