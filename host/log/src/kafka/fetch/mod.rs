@@ -60,7 +60,6 @@ pub(super) struct Fetcher {
     shared: Arc<Shared>,
     limits: FetchLimits,
     client: String,
-    rack: String,
     reset: OffsetSpec,
     poll: Poll,
     events: Events,
@@ -87,9 +86,12 @@ struct Broker {
 }
 
 impl Fetcher {
-    /// None where librdkafka has to read: with encryption or login, or if the settings say so.
+    /// None where librdkafka has to read: with encryption or login, or from the broker in the same rack.
     pub(super) fn new(shared: &Arc<Shared>, settings: &ClientSettings, reset: OffsetSpec) -> Result<Option<Fetcher>> {
         if !settings.get("security.protocol").unwrap_or("plaintext").eq_ignore_ascii_case("plaintext") {
+            return Ok(None);
+        }
+        if settings.get("client.rack").is_some_and(|rack| !rack.is_empty()) {
             return Ok(None);
         }
         let number = |name: &str, default: i32| settings.get(name).and_then(|value| value.parse().ok()).unwrap_or(default);
@@ -107,7 +109,6 @@ impl Fetcher {
             shared: shared.clone(),
             limits,
             client: settings.get("client.id").unwrap_or_default().to_owned(),
-            rack: settings.get("client.rack").unwrap_or_default().to_owned(),
             reset,
             poll,
             events: Events::with_capacity(16),
@@ -482,7 +483,7 @@ impl Fetcher {
             let wanted: Vec<Wanted<'_>> =
                 asked.iter().map(|(tp, offset)| Wanted { topic: &tp.topic, partition: tp.partition, offset: *offset }).collect();
             let correlation = connection.next_correlation();
-            let request = fetch_request(correlation, &self.client, &self.rack, self.limits, &wanted);
+            let request = fetch_request(correlation, &self.client, self.limits, &wanted);
             if let Err(error) = connection.send(request, wait) {
                 failed.push((*id, error));
             }

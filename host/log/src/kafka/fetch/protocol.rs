@@ -87,7 +87,7 @@ pub(super) fn versions_request(correlation: i32, client: &str) -> Vec<u8> {
 }
 
 /// Records of committed transactions, and of none, of these partitions; those of one topic stand together.
-pub(super) fn fetch_request(correlation: i32, client: &str, rack: &str, limits: FetchLimits, wanted: &[Wanted<'_>]) -> Vec<u8> {
+pub(super) fn fetch_request(correlation: i32, client: &str, limits: FetchLimits, wanted: &[Wanted<'_>]) -> Vec<u8> {
     const NO_REPLICA: i32 = -1;
     const READ_COMMITTED: u8 = 1;
     const NO_SESSION: (i32, i32) = (0, -1);
@@ -115,7 +115,8 @@ pub(super) fn fetch_request(correlation: i32, client: &str, rack: &str, limits: 
     }
     // Nothing is forgotten where there is no session.
     writer.i32(0);
-    writer.text(rack);
+    // In no rack: a leader sends those of a rack to a replica there.
+    writer.text("");
     writer.finish()
 }
 
@@ -242,9 +243,9 @@ mod tests {
     fn partitions_of_a_topic_are_asked_for_together() {
         let limits = FetchLimits { wait_max_ms: 250, bytes_min: 1, bytes_max: 100, partition_bytes_max: 10 };
         let place = |topic, partition| Wanted { topic, partition, offset: 7 };
-        let one = fetch_request(1, "c", "", limits, &[place("a", 0)]);
-        let two = fetch_request(1, "c", "", limits, &[place("a", 0), place("a", 1)]);
-        let other = fetch_request(1, "c", "", limits, &[place("a", 0), place("b", 1)]);
+        let one = fetch_request(1, "c", limits, &[place("a", 0)]);
+        let two = fetch_request(1, "c", limits, &[place("a", 0), place("a", 1)]);
+        let other = fetch_request(1, "c", limits, &[place("a", 0), place("b", 1)]);
         assert_eq!((two.len() - one.len(), other.len() - one.len()), (28, 28 + 3 + 4));
         assert_eq!(i32::from_be_bytes(two[..4].try_into().unwrap()) as usize, two.len() - 4);
     }
