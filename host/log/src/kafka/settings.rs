@@ -169,7 +169,7 @@ const CONSUMER: [(&str, &str); 15] = [
     // at 100 ms a hundred idle queries would take a third more CPU time.
     ("fetch.wait.max.ms", "250"),
     ("fetch.min.bytes", "1"),
-    ("fetch.message.max.bytes", "2097152"),
+    ("fetch.message.max.bytes", "1048576"),
     ("fetch.max.bytes", "16777216"),
     // Records that are fetched and not yet polled: the limits of the consumer's memory.
     ("queued.min.messages", "100000"),

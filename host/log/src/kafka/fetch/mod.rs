@@ -41,8 +41,13 @@ const RETRY_LONGEST: Duration = Duration::from_secs(1);
 const LEADERS_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Memory of responses and batches that is kept for later ones, and the most each may have then.
-const SPARES_MAX: usize = 8;
-const SPARE_BYTES_MAX: usize = 8 << 20;
+const SPARES_MAX: usize = 4;
+const SPARE_RESPONSE_BYTES_MAX: usize = 20 << 20;
+const SPARE_BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// The next response is read when the last ones have no more bytes left than this: late enough that what is read is still in
+/// the processor's cache when its turn comes, early enough that brokers need not wait.
+const WAITING_BYTES_MAX: usize = 2 << 20;
 
 /// A partition's records cannot be read here; librdkafka may.
 #[derive(Debug)]
@@ -99,7 +104,7 @@ impl Fetcher {
             wait_max_ms: number("fetch.wait.max.ms", 250),
             bytes_min: number("fetch.min.bytes", 1),
             bytes_max: number("fetch.max.bytes", 16 << 20),
-            partition_bytes_max: number("fetch.message.max.bytes", 2 << 20),
+            partition_bytes_max: number("fetch.message.max.bytes", 1 << 20),
         };
         let failed =
             |error: std::io::Error| LogError::Fatal { action: "preparing to read from Kafka".into(), cause: error.to_string() };
@@ -176,7 +181,7 @@ impl Fetcher {
 
     /// Keeps the memory of a batch for later records.
     pub(super) fn recycle(&mut self, mut records: RecordBatch) {
-        if self.batches.len() < SPARES_MAX && records.capacity_bytes() <= SPARE_BYTES_MAX {
+        if self.batches.len() < SPARES_MAX && records.capacity_bytes() <= SPARE_BATCH_BYTES_MAX {
             records.clear();
             self.batches.push(records);
         }
@@ -197,7 +202,7 @@ impl Fetcher {
         let (mut woken, mut noticed) = (false, false);
         loop {
             // So that brokers go on sending while records are worked on, as long as there is room.
-            if self.waiting_bytes() < self.waiting_bytes_max() {
+            if self.waiting_bytes() < WAITING_BYTES_MAX {
                 woken |= self.look(Duration::ZERO);
                 noticed |= self.receive(notice)?;
                 self.ask();
@@ -230,11 +235,6 @@ impl Fetcher {
         self.lanes.iter().map(Lane::waiting_bytes).sum()
     }
 
-    /// With one more response under way, which is no larger.
-    fn waiting_bytes_max(&self) -> usize {
-        usize::try_from(self.limits.bytes_max).unwrap_or(0)
-    }
-
     /// Takes records of one partition after the other.
     fn give_out(&mut self, max_records: usize, give: &mut dyn FnMut(Fetched)) -> std::result::Result<usize, Unsupported> {
         let (count, mut taken) = (self.lanes.len(), 0);
@@ -255,7 +255,7 @@ impl Fetcher {
             }
             self.turn = (index + 1) % count;
         }
-        self.responses.retain(|bytes| bytes.len() <= SPARE_BYTES_MAX);
+        self.responses.retain(|bytes| bytes.len() <= SPARE_RESPONSE_BYTES_MAX);
         self.responses.truncate(SPARES_MAX);
         Ok(taken)
     }
