@@ -38,6 +38,7 @@ def measure(options, scratch: pathlib.Path) -> dict:
         for part in options.rows.split(","):
             print(f"\n--- {part}", flush=True)
             found[part] = importlib.import_module(part).measure(bench, broker)
+            print_figures(found[part].get("figures", {}))
     return found
 
 
@@ -70,7 +71,7 @@ def main() -> int:
     shutil.rmtree(scratch, ignore_errors=True)
     print_table(options.records, [row for part in found.values() for row in part["rows"]])
     for part in found.values():
-        print_figures(part.get("start", {}) | part.get("figures", {}))
+        print_figures(part.get("start", {}))
     parts = {name: part | {"rows": [row.as_json() for row in part["rows"]]} for name, part in found.items()}
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({"records": options.records, "parts": parts}, indent=1) + "\n")
