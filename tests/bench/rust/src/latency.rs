@@ -74,7 +74,7 @@ pub fn push(arguments: &Arguments) -> Result<String, String> {
         let (lines, waiting) = mpsc::unbounded_channel();
         let sending = match brokers {
             Some(brokers) => std::thread::spawn(move || {
-                let mut producer = Producer::with_linger(&brokers, &["pings"], None, "0")?;
+                let mut producer = Producer::with_linger(&brokers, &["pings"], None, "1")?;
                 paced(rate, total, |line| {
                     producer.poll();
                     producer.send(0, -1, b"k", line.as_bytes())
