@@ -36,6 +36,8 @@ def measure(bench: Bench, broker) -> dict:
             # Rows can be read once they are committed.
             while server.committed("orders", "keyed") < keys:
                 time.sleep(0.1)
+            # The stores take the changes right after the offsets.
+            time.sleep(1)
             pull = ["--server", address, "--table", "sums", "--keys", keys, "--connections", CONNECTIONS, "--seconds", seconds]
             found[f"pull, idle, as fast as it goes, {name}"] = bench.tool("pull", *pull)
             found[f"pull, {PULL_RATE}/s, {name}"] = bench.tool("pull", *pull, "--rate", PULL_RATE)
